@@ -1,0 +1,102 @@
+"""The ``indextts`` command: reads its arguments and hands over to one of three actions.
+
+The actions are imported when they are used: ``--help`` and ``download`` work without torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import indextts
+from indextts.errors import IndexTTSError
+
+_DEBUG = "--debug"
+_INTERRUPTED = 130
+
+_EPILOG = """\
+actions:
+  indextts TEXT --speaker CLIP ...   speak (the options above)
+  indextts download ...              fetch the model files
+  indextts check DIR                 is the model directory complete and sound?
+
+  A text that is exactly "download" or "check" is passed with --text.
+
+examples:
+  indextts download --dir models/IndexTTS
+  indextts check models/IndexTTS
+  indextts "Hello there." --speaker voice.wav
+
+"indextts download --help" and "indextts check --help" tell more.
+"""
+
+
+class Action(Protocol):
+    """What a module of an action offers."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the action's options."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; the result is the exit code."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments without the program's name; those of the process by default.
+
+    Returns:
+        0 done, 1 failed, 130 interrupted.  Wrong usage ends in SystemExit(2), as in argparse.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    first = next((argument for argument in arguments if argument != _DEBUG), None)
+    name = first if first in ("download", "check") else "speak"
+    if name != "speak":
+        arguments.remove(name)
+    action = _load(name)
+    parser = _parser(name, action)
+    if first is None:
+        parser.print_help(sys.stderr)
+        return 2
+    args = parser.parse_args(arguments)
+    try:
+        return action.run(args)
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        sys.stderr.write("indextts: interrupted\n")
+        return _INTERRUPTED
+    except (IndexTTSError, OSError) as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f"indextts: error: {' '.join(str(error).split())}\n")
+        return 1
+
+
+def _load(name: str) -> Action:
+    return cast(Action, importlib.import_module(f"indextts.cli.{name}"))
+
+
+def _parser(name: str, action: Action) -> argparse.ArgumentParser:
+    speaks = name == "speak"
+    parser = argparse.ArgumentParser(
+        prog="indextts" if speaks else f"indextts {name}",
+        description=(
+            "Speak a text with the voice of a recording (IndexTTS2)." if speaks else action.__doc__
+        ),
+        epilog=_EPILOG if speaks else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action.add_arguments(parser)
+    parser.add_argument(_DEBUG, action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"indextts {indextts.__version__}")
+    return parser

@@ -1,0 +1,71 @@
+"""Every error the engine raises on purpose.
+
+The message of each is written for the person who runs the engine: it says what
+is wrong and what to do.  It may name files and keys, so a server must not pass
+it on to strangers unchecked; :class:`TextError` and :class:`AudioError` speak
+about the caller's own input only and are safe to show.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class IndexTTSError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(IndexTTSError, ValueError):
+    """A configuration has an unknown key, a missing key or an unsupported value."""
+
+
+class ModelFileError(IndexTTSError):
+    """A file of the model directory is missing, truncated or of another model."""
+
+    def __init__(self, path: Path | str, problem: str, hint: str = "") -> None:
+        self.path = Path(path)
+        self.problem = problem
+        self.hint = hint
+        super().__init__(f"{self.path}: {problem}" + (f" {hint}" if hint else ""))
+
+
+class TextError(IndexTTSError, ValueError):
+    """The text cannot be spoken: nothing speakable in it, or it is too long."""
+
+
+class AudioError(IndexTTSError, ValueError):
+    """A reference clip cannot be used: undecodable, too short, silent or not finite.
+
+    Attributes:
+        clip: "speaker" or "emotion" where a synthesis refused it, else empty.
+    """
+
+    clip = ""
+
+
+class RequestError(IndexTTSError, ValueError):
+    """A synthesis option is out of range or contradicts another one."""
+
+
+class EmotionTextUnavailableError(IndexTTSError):
+    """Emotion from text was asked for, but the model directory has no Qwen emotion model."""
+
+
+class GenerationError(IndexTTSError):
+    """The model made no usable output."""
+
+
+class EmptyGenerationError(GenerationError):
+    """The text-to-semantic model stopped at once, twice."""
+
+
+class NonFiniteAudioError(GenerationError):
+    """A stage produced NaN or infinity; the audio is never handed out."""
+
+
+class CancelledError(IndexTTSError):
+    """The caller cancelled the synthesis."""
+
+
+class DeadlineExceededError(IndexTTSError):
+    """The synthesis did not finish before the caller's deadline."""

@@ -1,0 +1,223 @@
+"""The engine: a model directory in, speech out.
+
+    from indextts.infer_v2 import IndexTTS2
+
+    engine = IndexTTS2("models/IndexTTS")
+    engine.infer("voice.wav", "Hello there.", "hello.wav")
+
+An engine holds weights and a cache, nothing of a request: threads may share it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indextts.request import Control, ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
+from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.stages.decoding.decoder import CodeDecoder
+from indextts.stages.networks import choose_device, choose_precision, load_networks
+from indextts.stages.reference import ReferenceEncoder
+from indextts.stages.synthesis import SynthesisRun
+from indextts.utils.audio_file import read_audio, write_wav
+from indextts.utils.lru import CacheStats
+
+log = logging.getLogger(__name__)
+
+DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
+
+AudioSource = str | Path | bytes | ReferenceAudio
+
+
+class IndexTTS2:
+    """Zero-shot text-to-speech.
+
+    Args:
+        model_dir: folder with ``config.yaml`` and the weights.
+        device: "auto" (CUDA where there is one), "cpu", "cuda:1", ...
+        precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
+            "fp16", "bf16".  Everything else runs in float32.
+        deepspeed: "auto" or "off".
+        verbalizer: who reads numbers and signs, "wetext" or "wetextprocessing".
+        cache_bytes: bound on what is remembered of reference clips.
+
+    Raises:
+        ModelFileError: a file is missing, damaged or of another model.
+        ConfigError: ``config.yaml`` or an argument is not supported.
+    """
+
+    def __init__(
+        self,
+        model_dir: str | Path = "models/IndexTTS",
+        device: str = "auto",
+        precision: str = "auto",
+        deepspeed: str = "auto",
+        *,
+        verbalizer: str = "wetext",
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.model_dir = Path(model_dir)
+        self._device = choose_device(device)
+        self.precision = choose_precision(precision, self._device)
+        self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
+        self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
+        self._decoder = CodeDecoder(self._networks.gpt, deepspeed)
+
+    @property
+    def device(self) -> str:
+        """Where the weights are: "cpu", "cuda:0", ..."""
+        return str(self._device)
+
+    @property
+    def deepspeed_enabled(self) -> bool:
+        """Whether DeepSpeed's kernels draw the codes; turns False for good when they fail."""
+        return self._decoder.deepspeed_enabled
+
+    @property
+    def sample_rate(self) -> int:
+        """Of all output, in Hz."""
+        return self._networks.config.s2mel.preprocess_params.sr
+
+    @property
+    def model_name(self) -> str:
+        return self.model_dir.resolve().name
+
+    @property
+    def model_version(self) -> str:
+        return str(self._networks.config.version)
+
+    @property
+    def default_sampling(self) -> SamplingOptions:
+        """How codes are drawn where a request does not say."""
+        return self._networks.config.sampling
+
+    @property
+    def supports_emotion_text(self) -> bool:
+        """Whether the model directory has the Qwen emotion model."""
+        return self._networks.emotion_reader.available
+
+    def cache_stats(self) -> CacheStats:
+        """Hits, misses, entries and bytes of the cache of reference clips."""
+        return self._reference.cache_stats()
+
+    def release_memory(self) -> None:
+        """Forget all reference clips, for instance when the device has run out of memory."""
+        self._reference.clear()
+
+    def synthesize(self, request: SynthesisRequest, control: Control | None = None) -> Synthesis:
+        """Speak a text.
+
+        Raises:
+            TextError, AudioError, EmotionTextUnavailableError: the request cannot be met.
+            GenerationError: the model made nothing usable, or NaN.
+            CancelledError, DeadlineExceededError: `control` said so.
+        """
+        run = self._run(request, control)
+        segments = tuple(run.segments())
+        return Synthesis(
+            waveform=join_segments(segments),
+            sample_rate=self.sample_rate,
+            seed=run.seed,
+            segments=segments,
+            seconds=run.seconds(),
+            warnings=tuple(run.warnings),
+        )
+
+    def stream(
+        self, request: SynthesisRequest, control: Control | None = None
+    ) -> Iterator[SegmentAudio]:
+        """The same, segment by segment as they are ready; closing the iterator ends the work.
+
+        With ``segments_per_batch=1`` the first segment comes soonest.
+        """
+        return self._run(request, control).segments()
+
+    def infer(
+        self,
+        spk_audio_prompt: AudioSource,
+        text: str,
+        output_path: str | Path | None = None,
+        emo_audio_prompt: AudioSource | None = None,
+        emo_alpha: float = 1.0,
+        emo_vector: list[float] | None = None,
+        use_emo_text: bool = False,
+        emo_text: str | None = None,
+        use_random: bool = False,
+        interval_silence: int = 200,
+        verbose: bool = False,
+        max_text_tokens_per_segment: int = 120,
+        seed: int | None = None,
+        **generation: Any,
+    ) -> str | tuple[int, NDArray[np.int16]]:
+        """Speak a text, with the argument names of the reference implementation.
+
+        A vector or a text for the emotion takes precedence over an emotion clip, as there.
+
+        Args:
+            spk_audio_prompt: the voice: a path, the bytes of a file, or decoded audio.
+            text: what to speak.
+            output_path: where to write a 16-bit WAV; None returns the samples.
+            emo_audio_prompt: a clip that carries the emotion.
+            emo_alpha: strength of the emotion.
+            emo_vector: strengths of happy, angry, sad, afraid, disgusted, melancholic,
+                surprised, calm.
+            use_emo_text: read the emotion from `emo_text`, or from `text` if that is None.
+            emo_text: see `use_emo_text`.
+            use_random: draw the emotion examples of the vector.
+            interval_silence: pause between segments in ms.
+            verbose: log the seconds of each stage.
+            max_text_tokens_per_segment: longest segment.
+            seed: makes the result reproducible.
+            generation: fields of SamplingChanges; `do_sample` is ignored, as in the reference.
+
+        Returns:
+            The path, or the sample rate and int16 samples [n, 1].
+        """
+        generation.pop("do_sample", None)
+        by_text = (emo_text or text) if use_emo_text else None
+        vector = None if emo_vector is None or use_emo_text else tuple(emo_vector)
+        clip = None if by_text is not None or vector is not None else emo_audio_prompt
+        request = SynthesisRequest(
+            text=text,
+            speaker=_audio(spk_audio_prompt),
+            emotion=None if clip is None else _audio(clip),
+            emo_alpha=emo_alpha,
+            emo_vector=vector,
+            emo_text=by_text,
+            use_random=use_random,
+            seed=seed,
+            interval_silence=max(interval_silence, 0),
+            max_text_tokens_per_segment=max_text_tokens_per_segment,
+            sampling=SamplingChanges(**generation),
+        )
+        result = self.synthesize(request)
+        if verbose:
+            log.info("%.2f s of audio; %s", result.audio_seconds, result.seconds)
+        if output_path is None:
+            scaled = np.clip(32767.0 * result.waveform, -32767.0, 32767.0)
+            return self.sample_rate, scaled.astype(np.int16)[:, None]
+        write_wav(output_path, result.waveform, result.sample_rate)
+        return str(output_path)
+
+    def _run(self, request: SynthesisRequest, control: Control | None) -> SynthesisRun:
+        return SynthesisRun(
+            request, control or Control(), self._networks, self._reference, self._decoder
+        )
+
+
+def join_segments(segments: tuple[SegmentAudio, ...]) -> NDArray[np.float32]:
+    """One waveform, with each segment's pause behind it: float32 [samples]."""
+    parts: list[NDArray[np.float32]] = []
+    for segment in segments:
+        parts.append(segment.waveform)
+        parts.append(np.zeros(segment.pause, dtype=np.float32))
+    return np.concatenate(parts)
+
+
+def _audio(source: AudioSource) -> ReferenceAudio:
+    return source if isinstance(source, ReferenceAudio) else read_audio(source)

@@ -1,0 +1,1 @@
+"""Neural network modules; attribute names follow the keys of the official checkpoints."""

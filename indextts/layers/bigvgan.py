@@ -1,0 +1,150 @@
+"""BigVGAN generator: mel to waveform (Lee et al. 2023; vocoder.md 2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from indextts.config import BigVGANConfig
+from indextts.errors import ConfigError
+from indextts.layers.alias_free import AliasFreeActivation
+
+
+class ResidualBlock(nn.Module):
+    """Three pairs of convolutions, the first of each pair dilated; [B, C, T] -> [B, C, T]."""
+
+    def __init__(
+        self, channels: int, kernel: int, dilations: tuple[int, ...], config: BigVGANConfig
+    ) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, dilation=d, padding=(kernel - 1) * d // 2)
+            for d in dilations
+        )
+        self.convs2 = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
+        )
+        self.activations = nn.ModuleList(
+            _activation(channels, config) for _ in range(2 * len(dilations))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for index, (first, second) in enumerate(zip(self.convs1, self.convs2, strict=True)):
+            y: Tensor = first(self.activations[2 * index](x))
+            y = second(self.activations[2 * index + 1](y))
+            x = x + y
+        return x
+
+
+class BigVGAN(nn.Module):
+    """The generator; attribute names are the checkpoint's keys with the weight norm folded.
+
+    Raises:
+        ConfigError: the lists of the configuration do not fit together.
+    """
+
+    def __init__(self, config: BigVGANConfig) -> None:
+        super().__init__()
+        _check(config)
+        self.samples_per_frame = config.samples_per_frame
+        self.use_tanh = config.use_tanh_at_final
+        self.kernels = len(config.resblock_kernel_sizes)
+        channels = config.upsample_initial_channel
+        self.conv_pre = nn.Conv1d(config.num_mels, channels, 7, padding=3)
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
+            up = nn.ConvTranspose1d(
+                channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2
+            )
+            self.ups.append(nn.ModuleList([up]))
+            channels //= 2
+            self.resblocks.extend(
+                ResidualBlock(channels, size, dilations, config)
+                for size, dilations in zip(
+                    config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True
+                )
+            )
+        self.activation_post = _activation(channels, config)
+        self.conv_post = nn.Conv1d(channels, 1, 7, padding=3, bias=config.use_bias_at_final)
+
+    def signal(self, mel: Tensor) -> Tensor:
+        """The waveform before its level is limited.
+
+        Args:
+            mel: float32 [B, num_mels, T], all rows real to the end, T at least 1.
+
+        Returns:
+            float32 [B, 1, T * samples_per_frame].
+        """
+        x: Tensor = self.conv_pre(mel)
+        for stage, up in enumerate(self.ups):
+            assert isinstance(up, nn.ModuleList)
+            x = up[0](x)  # [B, C / 2, T * rate]
+            first = stage * self.kernels
+            total: Tensor = self.resblocks[first](x)
+            for block in self.resblocks[first + 1 : first + self.kernels]:
+                total = total + block(x)
+            x = total / self.kernels
+        x = self.conv_post(self.activation_post(x))
+        return x
+
+    def limit(self, signal: Tensor) -> Tensor:
+        """Bring a signal into [-1, 1]."""
+        return signal.tanh() if self.use_tanh else signal.clamp(-1.0, 1.0)
+
+    def forward(self, mel: Tensor, lengths: list[int] | None = None) -> Tensor:
+        """Waveforms of a batch.
+
+        With `lengths`, every row has the result that it has alone: rows of equal length run
+        together, others one after the other.  Every convolution and every resampling of the net
+        pads at the end of its row, so that one run over rows of different lengths would need a
+        mask and an edge repair at 80 places; and rows of one segment each are long enough to
+        fill a device.
+
+        Args:
+            mel: float32 [B, num_mels, T].
+            lengths: real frames of each row, 0 to T.
+
+        Returns:
+            float32 [B, 1, T * samples_per_frame], zero behind each row's end.
+        """
+        if lengths is None:
+            return self.limit(self.signal(mel))
+        wav = mel.new_zeros(len(mel), 1, mel.shape[-1] * self.samples_per_frame)
+        for length in set(lengths) - {0}:
+            rows = [row for row, own in enumerate(lengths) if own == length]
+            part = self.limit(self.signal(mel[rows, :, :length]))
+            wav[rows, :, : length * self.samples_per_frame] = part
+        return wav
+
+
+def _activation(channels: int, config: BigVGANConfig) -> AliasFreeActivation:
+    return AliasFreeActivation(
+        channels,
+        separate_beta=config.activation == "snakebeta",
+        logscale=config.snake_logscale,
+    )
+
+
+def _check(config: BigVGANConfig) -> None:
+    if len(config.upsample_rates) != len(config.upsample_kernel_sizes):
+        raise ConfigError("bigvgan: upsample_rates and upsample_kernel_sizes differ in length")
+    if len(config.resblock_kernel_sizes) != len(config.resblock_dilation_sizes):
+        raise ConfigError(
+            "bigvgan: resblock_kernel_sizes and resblock_dilation_sizes differ in length"
+        )
+    for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
+        if kernel < rate or (kernel - rate) % 2:
+            raise ConfigError(
+                f"bigvgan: upsample kernel {kernel} does not fit rate {rate}: the difference "
+                "must be even and not negative"
+            )
+    if config.upsample_initial_channel % 2 ** len(config.upsample_rates):
+        raise ConfigError("bigvgan: upsample_initial_channel must halve evenly at every stage")
+    if any(kernel % 2 == 0 for kernel in config.resblock_kernel_sizes):
+        raise ConfigError("bigvgan: resblock_kernel_sizes must be odd")
+    if config.hop_size not in (None, config.samples_per_frame):
+        raise ConfigError(
+            f"bigvgan: hop_size is {config.hop_size}, the upsample_rates make "
+            f"{config.samples_per_frame}"
+        )

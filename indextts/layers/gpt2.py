@@ -1,0 +1,173 @@
+"""The GPT-2 block stack (gpt.md 2.3), without position table: positions come with the input.
+
+It runs in two ways: over whole sequences (`forward`, `prefill`), and one position at a time
+against a cache (`step`), which is a function of tensors without any host synchronisation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from indextts.layers.kv_cache import GeneratedCache, PrefixCache
+
+NORM_EPS = 1e-5
+
+
+class Conv1D(nn.Module):
+    """A linear map whose weight is stored [in, out], as GPT-2 checkpoints do."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(in_dim, out_dim))
+        self.bias = nn.Parameter(torch.empty(out_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight)
+        return flat.view(*x.shape[:-1], -1)
+
+
+class Attention(nn.Module):
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.head_dim = heads, dim // heads
+        self.c_attn = Conv1D(dim, 3 * dim)
+        self.c_proj = Conv1D(dim, dim)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, T, D] -> query, key, value, each [B, H, T, head_dim]."""
+        q, k, v = self.c_attn(x).chunk(3, dim=-1)
+        shape = (self.heads, self.head_dim)
+        return (
+            q.unflatten(-1, shape).transpose(1, 2),
+            k.unflatten(-1, shape).transpose(1, 2),
+            v.unflatten(-1, shape).transpose(1, 2),
+        )
+
+    def causal(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attention of whole sequences, [B, H, T, head_dim] each -> [B, T, D]."""
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.c_proj(mixed.transpose(1, 2).flatten(2))
+
+    def cached(
+        self,
+        q: Tensor,
+        prefix_k: Tensor,
+        prefix_v: Tensor,
+        prefix_bias: Tensor,
+        own_k: Tensor,
+        own_v: Tensor,
+        own_bias: Tensor,
+    ) -> Tensor:
+        """Attention of one new position per row, over the shared prefix and the row's own past.
+
+        Args:
+            q: [R, H, 1, head_dim] with R = S * beams.
+            prefix_k, prefix_v: [S, H, P, head_dim]; prefix_bias: [S, 1, 1, P].
+            own_k, own_v: [R, H, W, head_dim]; own_bias: [W], -inf for positions not yet written.
+
+        Returns:
+            [R, 1, D].
+        """
+        sequences, _, length, _ = prefix_k.shape
+        rows, heads, _, head_dim = q.shape
+        beams = rows // sequences
+        q = q * (1.0 / math.sqrt(head_dim))
+        # All beams of a sequence ask the same prefix: one product of [beams, P] a head.
+        shared_q = q.view(sequences, beams, heads, head_dim).transpose(1, 2)
+        shared = (shared_q @ prefix_k.transpose(-1, -2)).float() + prefix_bias  # [S, H, beams, P]
+        shared = shared.transpose(1, 2).reshape(rows, heads, 1, length)
+        own = (q @ own_k.transpose(-1, -2)).float() + own_bias  # [R, H, 1, W]
+        weights = torch.cat((shared, own), dim=-1).softmax(-1).to(q.dtype)
+        shared_w = weights[..., :length].view(sequences, beams, heads, length).transpose(1, 2)
+        mixed = (shared_w @ prefix_v).transpose(1, 2).reshape(rows, heads, head_dim)
+        mixed = mixed + (weights[..., length:] @ own_v).squeeze(2)
+        return self.c_proj(mixed.reshape(rows, 1, -1))
+
+
+class MLP(nn.Module):
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.c_fc = Conv1D(dim, 4 * dim)
+        self.c_proj = Conv1D(4 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Pre-norm attention and feed-forward."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.attn = Attention(dim, heads)
+        self.ln_2 = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.mlp = MLP(dim)
+
+
+class GPT2(nn.Module):
+    """`layers` blocks and the closing norm."""
+
+    def __init__(self, dim: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.h = nn.ModuleList(Block(dim, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(dim, eps=NORM_EPS)
+        self.dim, self.heads = dim, heads
+
+    @property
+    def blocks(self) -> list[Block]:
+        return cast("list[Block]", list(self.h))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Whole sequences, causal: [B, T, D] -> [B, T, D]. Padding belongs on the right."""
+        for block in self.blocks:
+            x = x + block.attn.causal(*block.attn.project(block.ln_1(x)))
+            x = x + block.mlp(block.ln_2(x))
+        return self.ln_f(x)
+
+    def prefill(self, x: Tensor, lengths: Tensor) -> PrefixCache:
+        """Keys and values of prefixes [S, P, D], padded on the right to `lengths` [S]."""
+        keys, values = [], []
+        for block in self.blocks:
+            q, k, v = block.attn.project(block.ln_1(x))
+            keys.append(k.contiguous())
+            values.append(v.contiguous())
+            x = x + block.attn.causal(q, k, v)
+            x = x + block.mlp(block.ln_2(x))
+        padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+        bias = torch.zeros(padding.shape, device=x.device).masked_fill_(padding, -math.inf)
+        return PrefixCache(tuple(keys), tuple(values), bias[:, None, None])
+
+    def step(
+        self, x: Tensor, prefix: PrefixCache, cache: GeneratedCache, position: Tensor
+    ) -> Tensor:
+        """One new position per row.
+
+        Args:
+            x: embeddings [R, D] of the tokens to read.
+            prefix: of the S sequences; row r belongs to sequence r // (R / S).
+            cache: keys and values of the rows; written at `position`.
+            position: int64 scalar tensor, the index of this token among the generated ones.
+
+        Returns:
+            hidden states [R, D] after the closing norm.
+        """
+        index = position.view(1)
+        later = torch.arange(cache.window, device=x.device) > position
+        bias = torch.zeros(cache.window, device=x.device).masked_fill_(later, -math.inf)
+        x = x[:, None]  # [R, 1, D]
+        for i, block in enumerate(self.blocks):
+            q, k, v = block.attn.project(block.ln_1(x))
+            own_k, own_v = cache.keys[i], cache.values[i]
+            own_k.index_copy_(2, index, k)
+            own_v.index_copy_(2, index, v)
+            x = x + block.attn.cached(
+                q, prefix.keys[i], prefix.values[i], prefix.bias, own_k, own_v, bias
+            )
+            x = x + block.mlp(block.ln_2(x))
+        return self.ln_f(x[:, 0])

@@ -1,0 +1,224 @@
+"""What goes into a synthesis and what comes out of it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indextts.errors import AudioError, CancelledError, DeadlineExceededError
+from indextts.sampling import SamplingChanges, SamplingOptions, check
+
+EMOTIONS = (
+    "happy",
+    "angry",
+    "sad",
+    "afraid",
+    "disgusted",
+    "melancholic",
+    "surprised",
+    "calm",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceAudio:
+    """A decoded reference clip.
+
+    Attributes:
+        samples: float32 [n] or [channels, n], full scale is 1.0.
+        sample_rate: in Hz.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim not in (1, 2) or self.samples.dtype != np.float32:
+            raise AudioError("a clip must be float32 of shape [n] or [channels, n]")
+        if self.sample_rate <= 0:
+            raise AudioError(f"a clip needs a positive sample rate, got {self.sample_rate}")
+        if not np.isfinite(self.samples).all():
+            raise AudioError("the clip holds NaN or infinite samples")
+
+    @property
+    def seconds(self) -> float:
+        return float(self.samples.shape[-1]) / self.sample_rate
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over samples, shape and rate: the identity of the clip in caches."""
+        sha = hashlib.sha256(f"{self.sample_rate}:{self.samples.shape}:".encode())
+        sha.update(self.samples.tobytes())
+        return sha.hexdigest()
+
+    def mono(self) -> NDArray[np.float32]:
+        """Mean over the channels, float32 [n]."""
+        return self.samples if self.samples.ndim == 1 else self.samples.mean(axis=0)
+
+
+@dataclass(frozen=True)
+class SynthesisRequest:
+    """One text in one voice.
+
+    At most one of `emotion`, `emo_vector` and `emo_text` may be given; with none of them the
+    speaker's clip carries the emotion.
+
+    Attributes:
+        text: what to speak.
+        speaker: the voice.
+        emotion: a clip whose emotion is taken over.
+        emo_alpha: strength of the emotion, usually 0 to 1.  With a clip other values extrapolate;
+            with a vector or a text they are clamped.
+        emo_vector: 8 strengths in the order of EMOTIONS.
+        emo_text: a text from which the Qwen emotion model reads the emotion.
+        use_random: with a vector, draw the emotion examples instead of the nearest ones.
+        seed: makes the result reproducible; None draws one (it is in the result).
+        interval_silence: pause between segments in ms.
+        max_text_tokens_per_segment: longest segment in text tokens.
+        quick_streaming_tokens: keeps the first segments short (0 = off).
+        segments_per_batch: how many segments are decoded together; 1 gives the first sound soonest.
+        sampling: how codes are drawn: changes of the model's defaults, or all options.
+    """
+
+    text: str
+    speaker: ReferenceAudio
+    emotion: ReferenceAudio | None = None
+    emo_alpha: float = 1.0
+    emo_vector: tuple[float, ...] | None = None
+    emo_text: str | None = None
+    use_random: bool = False
+    seed: int | None = None
+    interval_silence: int = 200
+    max_text_tokens_per_segment: int = 120
+    quick_streaming_tokens: int = 0
+    segments_per_batch: int = 4
+    sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
+
+    def __post_init__(self) -> None:
+        sources = (self.emotion, self.emo_vector, self.emo_text)
+        check(
+            sum(source is not None for source in sources) <= 1,
+            "give only one of emotion clip, emo_vector and emo_text",
+        )
+        check(math.isfinite(self.emo_alpha), "emo_alpha must be finite")
+        if self.emo_vector is not None:
+            check(len(self.emo_vector) == len(EMOTIONS), "emo_vector must have 8 numbers")
+            check(
+                all(0.0 <= value <= 1.2 for value in self.emo_vector),
+                "emo_vector entries must be 0 to 1.2",
+            )
+        check(self.seed is None or 0 <= self.seed < 2**63, "seed must be 0 to 2**63 - 1")
+        check(self.interval_silence >= 0, "interval_silence must not be negative")
+        check(
+            self.max_text_tokens_per_segment >= 4, "max_text_tokens_per_segment must be at least 4"
+        )
+        check(self.quick_streaming_tokens >= 0, "quick_streaming_tokens must not be negative")
+        check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a synthesis is: `done` of `total` steps of `stage`, for segments `first`...`last`."""
+
+    stage: str
+    done: int
+    total: int
+    first_segment: int
+    last_segment: int
+    segments: int
+
+
+@dataclass(frozen=True)
+class Control:
+    """The caller's grip on a running synthesis; asked in every decode and diffusion step.
+
+    Attributes:
+        cancelled: returns True when the result is no longer wanted.
+        deadline: value of ``time.monotonic()`` after which the work is stopped.
+        progress: told after every step.
+    """
+
+    cancelled: Callable[[], bool] | None = None
+    deadline: float | None = None
+    progress: Callable[[Progress], None] | None = None
+
+    def check(self) -> None:
+        """Raises CancelledError or DeadlineExceededError when the work must stop."""
+        if self.cancelled is not None and self.cancelled():
+            raise CancelledError("the synthesis was cancelled")
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise DeadlineExceededError("the synthesis did not finish before its deadline")
+
+
+@dataclass(frozen=True)
+class StageSeconds:
+    """Wall-clock seconds spent in each stage."""
+
+    text: float = 0.0
+    reference: float = 0.0
+    emotion_text: float = 0.0
+    gpt: float = 0.0
+    s2mel: float = 0.0
+    vocoder: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.text + self.reference + self.emotion_text + self.gpt + self.s2mel + self.vocoder
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentAudio:
+    """One segment of the text, spoken.
+
+    Attributes:
+        index: position among `count` segments.
+        text: the segment's text pieces, joined.
+        text_tokens: number of text tokens.
+        codes: int64 [n], the semantic codes.
+        waveform: float32 [samples], full scale is 1.0, without pauses.
+        sample_rate: in Hz.
+        pause: samples of silence that belong behind this segment (0 for the last one).
+        truncated: the length bound was hit; the end of the segment may be missing.
+    """
+
+    index: int
+    count: int
+    text: str
+    text_tokens: int
+    codes: NDArray[np.int64]
+    waveform: NDArray[np.float32]
+    sample_rate: int
+    pause: int
+    truncated: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """A finished request.
+
+    Attributes:
+        waveform: float32 [samples], full scale is 1.0, pauses included.
+        sample_rate: in Hz.
+        seed: repeats the result.
+        segments: what was spoken, piece by piece.
+        seconds: wall-clock time of each stage.
+        warnings: sentences for the caller: unknown characters, segments cut at the bound.
+    """
+
+    waveform: NDArray[np.float32]
+    sample_rate: int
+    seed: int
+    segments: tuple[SegmentAudio, ...]
+    seconds: StageSeconds
+    warnings: tuple[str, ...]
+
+    @property
+    def audio_seconds(self) -> float:
+        return len(self.waveform) / self.sample_rate

@@ -1,0 +1,1 @@
+"""The steps of the pipeline; each one owns its networks and knows nothing of the others."""

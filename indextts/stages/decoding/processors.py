@@ -1,0 +1,50 @@
+"""Score processors, in the order in which they act (gpt.md 4.2).
+
+All take float32 scores whose last axis is the vocabulary, and return new ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from indextts.sampling import SamplingOptions
+
+
+def repetition_penalty(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Make the ids in `seen` (bool, shape of `scores`) less likely, each once."""
+    if penalty == 1.0:
+        return scores
+    return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
+
+
+def top_k(scores: Tensor, k: int) -> Tensor:
+    """Keep what is not below the k-th largest score; ties with it stay."""
+    if k == 0:
+        return scores
+    threshold = torch.topk(scores, min(k, scores.shape[-1])).values[..., -1:]
+    return scores.masked_fill(scores < threshold, -math.inf)
+
+
+def top_p(scores: Tensor, p: float, min_keep: int) -> Tensor:
+    """Drop the unlikeliest ids while they sum to no more than 1 - p, never the top `min_keep`."""
+    if p >= 1.0:
+        return scores
+    ordered, order = torch.sort(scores, descending=False)
+    drop = ordered.softmax(-1).cumsum(-1) <= 1.0 - p
+    drop[..., -min_keep:] = False
+    return scores.masked_fill(drop.scatter(-1, order, drop), -math.inf)
+
+
+def process(scores: Tensor, seen: Tensor, options: SamplingOptions) -> Tensor:
+    """All processors: raw logits for one beam, log-probabilities for several."""
+    scores = repetition_penalty(scores, seen, options.repetition_penalty)
+    if not options.do_sample:
+        return scores
+    min_keep = 2 if options.num_beams > 1 else 1
+    if options.temperature != 1.0:
+        scores = scores / options.temperature
+    scores = top_k(scores, max(options.top_k, min_keep) if options.top_k else 0)
+    return top_p(scores, options.top_p, min_keep)

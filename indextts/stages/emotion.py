@@ -1,0 +1,103 @@
+"""Emotion from eight strengths (gpt.md 6, pipeline.md 3)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from indextts.errors import ModelFileError
+from indextts.utils.checkpoint import read_pickle, read_safetensors
+
+# How strongly each emotion is toned down before it is used, and the most they may sum to.
+_BIAS = (0.9375, 0.875, 1.0, 1.0, 0.9375, 0.9375, 0.6875, 0.5625)
+_MAX_SUM = 0.8
+
+
+def normalize_vector(vector: Sequence[float], apply_bias: bool = True) -> tuple[float, ...]:
+    """Tone down a hand-set vector: per-emotion bias, then a sum of at most 0.8 (gpt.md 6.1)."""
+    values = [v * b for v, b in zip(vector, _BIAS, strict=True)] if apply_bias else list(vector)
+    total = sum(values)
+    if total > _MAX_SUM:
+        values = [v * _MAX_SUM / total for v in values]
+    return tuple(values)
+
+
+def scale_vector(vector: Sequence[float], alpha: float) -> tuple[float, ...]:
+    """Multiply by `alpha`, clamped to 0...1, and cut after four decimals (gpt.md 6.2)."""
+    alpha = min(max(alpha, 0.0), 1.0)
+    if alpha == 1.0:
+        return tuple(vector)
+    return tuple(int(v * alpha * 10000) / 10000 for v in vector)
+
+
+@dataclass(frozen=True, eq=False)
+class EmotionMatrix:
+    """Examples of each emotion.
+
+    Attributes:
+        styles: float32 [sum(groups), style], the voices they were taken from.
+        vectors: float32 [sum(groups), D], their emotion vectors.
+        groups: rows of each of the 8 emotions.
+    """
+
+    styles: Tensor
+    vectors: Tensor
+    groups: tuple[int, ...]
+
+    def nearest(self, style: Tensor) -> list[int]:
+        """Per emotion the row, within its group, whose voice is most like `style` [1, style]."""
+        similarity = F.cosine_similarity(style.float(), self.styles, dim=1, eps=1e-8)
+        return [int(group.argmax()) for group in similarity.split(list(self.groups))]
+
+    def draw(self, generator: random.Random) -> list[int]:
+        """Per emotion any row of its group."""
+        return [generator.randint(0, size - 1) for size in self.groups]
+
+    def combine(self, strengths: Sequence[float], rows: Sequence[int]) -> Tensor:
+        """Sum of the chosen rows, weighted by the strengths: float32 [1, D]."""
+        chosen = torch.stack(
+            [
+                group[row]
+                for group, row in zip(self.vectors.split(list(self.groups)), rows, strict=True)
+            ]
+        )
+        weights = torch.tensor(list(strengths), dtype=torch.float32, device=chosen.device)
+        return (weights[:, None] * chosen).sum(0, keepdim=True)
+
+    def mix(self, base: Tensor, strengths: Sequence[float], rows: Sequence[int]) -> Tensor:
+        """The emotion vector to use instead of `base` [1, D]."""
+        total = torch.tensor(list(strengths), dtype=torch.float32, device=base.device).sum()
+        return self.combine(strengths, rows) + (1.0 - total) * base
+
+
+def load_emotion_matrix(
+    style_path: Path, vector_path: Path, groups: tuple[int, ...], device: torch.device
+) -> EmotionMatrix:
+    """Read ``feat1.pt`` and ``feat2.pt``.
+
+    Raises:
+        ModelFileError: a file is missing, unreadable or of another size.
+    """
+    styles, vectors = (_read_matrix(path) for path in (style_path, vector_path))
+    for path, matrix in ((style_path, styles), (vector_path, vectors)):
+        if matrix.dim() != 2 or len(matrix) != sum(groups):
+            raise ModelFileError(
+                path, f"has shape {tuple(matrix.shape)}, emo_num asks for {sum(groups)} rows."
+            )
+    return EmotionMatrix(styles.to(device), vectors.to(device), groups)
+
+
+def _read_matrix(path: Path) -> Tensor:
+    if path.suffix == ".safetensors":
+        content: object = next(iter(read_safetensors(path).values()), None)
+    else:
+        content = read_pickle(path)
+    if not isinstance(content, Tensor):
+        raise ModelFileError(path, f"holds no matrix but a {type(content).__name__}.")
+    return content.detach().float()

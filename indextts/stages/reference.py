@@ -1,0 +1,121 @@
+"""Everything the model takes from the reference clips, computed once per clip (pipeline.md 3).
+
+Results are kept under the hash of the clip's content, never under a name: two clips
+can not be taken for each other, and the same clip is found again however it arrived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from indextts.config import PreprocessConfig
+from indextts.errors import AudioError
+from indextts.layers.rep_codec import RepCodec
+from indextts.request import ReferenceAudio
+from indextts.stages.acoustic import AcousticModel, PromptCondition
+from indextts.stages.conditioning import ReferenceConditioner
+from indextts.stages.semantic_features import SemanticFeatures
+from indextts.stages.speaker_style import SpeakerStyle
+from indextts.utils.lru import ByteLRU, CacheStats
+from indextts.utils.mel import mel_spectrogram
+from indextts.utils.resample import emotion_signal, speaker_signal, to_16k
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """A speaker's clip as the model hears it.
+
+    Attributes:
+        latents: float32 [1, N, D], the GPT's voice latents.
+        emotion: float32 [1, D], the emotion vector of this clip by the speaker path.
+        prompt: what the acoustic model continues.
+    """
+
+    latents: Tensor
+    emotion: Tensor
+    prompt: PromptCondition
+
+    @property
+    def style(self) -> Tensor:
+        """float32 [1, style_dim]."""
+        return self.prompt.style
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceNetworks:
+    """The networks that read clips."""
+
+    features: SemanticFeatures
+    codec: RepCodec
+    style: SpeakerStyle
+    conditioner: ReferenceConditioner
+    acoustic: AcousticModel
+    preprocess: PreprocessConfig
+
+
+class ReferenceEncoder:
+    """Clips in, conditioning out, through a cache of `cache_bytes`."""
+
+    def __init__(self, networks: ReferenceNetworks, cache_bytes: int) -> None:
+        self._networks = networks
+        self._cache: ByteLRU[tuple[str, str], Voice | Tensor] = ByteLRU(cache_bytes, _bytes)
+
+    def voice(self, clip: ReferenceAudio) -> Voice:
+        """What the speaker's clip gives; raises AudioError when the clip cannot be used."""
+        voice = self._cache.get_or_make(("voice", clip.digest), lambda: self._voice(clip))
+        assert isinstance(voice, Voice)
+        return voice
+
+    def emotion(self, clip: ReferenceAudio) -> Tensor:
+        """Emotion vector [1, D] of a clip by the emotion path; raises AudioError likewise."""
+        vector = self._cache.get_or_make(("emotion", clip.digest), lambda: self._emotion(clip))
+        assert isinstance(vector, Tensor)
+        return vector
+
+    def cache_stats(self) -> CacheStats:
+        return self._cache.stats()
+
+    def clear(self) -> None:
+        self._cache.clear()
+
+    @torch.inference_mode()
+    def _voice(self, clip: ReferenceAudio) -> Voice:
+        n = self._networks
+        rate = n.preprocess.sr
+        wave = speaker_signal(clip, rate)  # [1, n]
+        wave16 = to_16k(wave, rate)
+        features = n.features(wave16)  # [1, T, H]
+        _, quantized = n.codec.quantize(features)
+        mel = mel_spectrogram(wave.to(features.device), n.preprocess.spect_params, rate)
+        _check_finite(features, mel)
+        return Voice(
+            latents=n.conditioner.voice(features),
+            emotion=n.conditioner.emotion(features),
+            prompt=PromptCondition(
+                condition=n.acoustic.prompt_condition(quantized, mel.shape[2]),
+                mel=mel,
+                style=n.style(wave16),
+            ),
+        )
+
+    @torch.inference_mode()
+    def _emotion(self, clip: ReferenceAudio) -> Tensor:
+        features = self._networks.features(emotion_signal(clip))
+        _check_finite(features)
+        return self._networks.conditioner.emotion(features)
+
+
+def _check_finite(*tensors: Tensor) -> None:
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+        raise AudioError("the clip gives features that are not finite; try another recording")
+
+
+def _bytes(value: Voice | Tensor) -> int:
+    if isinstance(value, Tensor):
+        return value.nbytes
+    prompt = value.prompt
+    tensors = (value.latents, value.emotion, prompt.condition, prompt.mel, prompt.style)
+    return sum(tensor.nbytes for tensor in tensors)

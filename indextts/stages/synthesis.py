@@ -1,0 +1,244 @@
+"""One request on its way through the stages (pipeline.md 2 and 4)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from indextts.errors import AudioError, EmptyGenerationError
+from indextts.request import (
+    Control,
+    Progress,
+    SegmentAudio,
+    StageSeconds,
+    SynthesisRequest,
+)
+from indextts.stages.clock import StageClock
+from indextts.stages.conditioning import merge_emotion
+from indextts.stages.decoding.bound import code_limit
+from indextts.stages.decoding.decoder import CodeDecoder
+from indextts.stages.decoding.generate import Generated
+from indextts.stages.emotion import scale_vector
+from indextts.stages.networks import Networks
+from indextts.stages.reference import ReferenceEncoder, Voice
+from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
+from indextts.stages.text import Segment
+
+
+class SynthesisRun:
+    """The state of one request; the networks it uses are shared and hold none.
+
+    Args:
+        request: what to speak.
+        control: cancellation, deadline, progress.
+        networks, reference, decoder: the engine's.
+    """
+
+    def __init__(
+        self,
+        request: SynthesisRequest,
+        control: Control,
+        networks: Networks,
+        reference: ReferenceEncoder,
+        decoder: CodeDecoder,
+    ) -> None:
+        self.request = request
+        self._sampling = request.sampling.over(networks.config.sampling)
+        self.seed = draw_seed() if request.seed is None else request.seed
+        self.warnings: list[str] = []
+        self._control = control
+        self._networks = networks
+        self._reference = reference
+        self._decoder = decoder
+        self._device = networks.gpt.device
+        self._clock = StageClock(self._device)
+
+    def seconds(self) -> StageSeconds:
+        return self._clock.seconds()
+
+    def segments(self) -> Iterator[SegmentAudio]:
+        """Speak the text, one group of segments after the other.
+
+        Raises:
+            TextError, AudioError, EmotionTextUnavailableError: the request cannot be met.
+            GenerationError: the model made nothing usable.
+            CancelledError, DeadlineExceededError: the caller's control said so.
+        """
+        self._control.check()
+        with self._clock.stage("text"):
+            segments = self._split_text()
+        with self._clock.stage("reference"):
+            voice, emotion = self._read_clips()
+        self._control.check()
+        with torch.inference_mode():
+            condition = self._condition(voice, emotion)
+        size = self.request.segments_per_batch
+        for first in range(0, len(segments), size):
+            group = range(first, min(first + size, len(segments)))
+            with torch.inference_mode():
+                spoken = self._speak(segments, group, voice, condition)
+            yield from spoken
+
+    def _split_text(self) -> Sequence[Segment]:
+        # A segment may be one piece longer than asked for, and must fit the position table.
+        longest = self._networks.config.gpt.max_text_tokens - 1
+        result = self._networks.text.segments(
+            self.request.text,
+            min(self.request.max_text_tokens_per_segment, longest),
+            self.request.quick_streaming_tokens,
+        )
+        if result.unknown:
+            shown = " ".join(result.unknown)
+            self.warnings.append(f"characters that the model does not know: {shown}")
+        return result.segments
+
+    def _read_clips(self) -> tuple[Voice, Tensor]:
+        """The voice, and the emotion vector [1, D] of the emotion clip or of the voice's own."""
+        request, clip = self.request, "speaker"
+        try:
+            voice = self._reference.voice(request.speaker)
+            if request.emotion is not None:
+                clip = "emotion"
+            return voice, self._reference.emotion(request.emotion or request.speaker)
+        except AudioError as error:
+            error.clip = clip
+            raise
+
+    def _condition(self, voice: Voice, emotion: Tensor) -> Tensor:
+        """Conditioning rows of the GPT, float32 [N + 2, D]."""
+        request = self.request
+        # Without a clip of its own the emotion is the speaker's, in full.
+        alpha = 1.0 if request.emotion is None else request.emo_alpha
+        merged = merge_emotion(voice.emotion, emotion, alpha)
+        strengths = self._strengths()
+        if strengths is not None:
+            matrix = self._networks.emotions
+            if request.use_random:
+                seed = derive_seed(self.seed, "emotion rows")
+                rows = matrix.draw(random.Random(seed))  # noqa: S311 - no secret
+            else:
+                rows = matrix.nearest(voice.style)
+            merged = matrix.mix(merged, strengths, rows)
+        return self._networks.reference.conditioner.condition(voice.latents, merged)[0]
+
+    def _strengths(self) -> tuple[float, ...] | None:
+        request, vector = self.request, self.request.emo_vector
+        if request.emo_text is not None:
+            with self._clock.stage("emotion_text"):
+                seed = derive_seed(self.seed, "emotion text")
+                vector = self._networks.emotion_reader.read(
+                    request.emo_text, seed, lambda _: self._control.check()
+                )
+        return None if vector is None else scale_vector(vector, request.emo_alpha)
+
+    def _speak(
+        self, segments: Sequence[Segment], group: range, voice: Voice, condition: Tensor
+    ) -> list[SegmentAudio]:
+        texts = [
+            torch.tensor(segments[i].ids, dtype=torch.int64, device=self._device) for i in group
+        ]
+        with self._clock.stage("gpt"):
+            results = self._codes(texts, group, condition, len(segments))
+            codes = [result.codes for result in results]
+            latents = self._networks.gpt.latents([condition] * len(codes), texts, codes)
+        with self._clock.stage("s2mel"):
+            mels = self._mels(latents, codes, group, voice, len(segments))
+        spoken = []
+        for i, result, mel in zip(group, results, mels, strict=True):
+            self._control.check()
+            with self._clock.stage("vocoder"):
+                waveform = self._networks.vocoder.waveform(mel).cpu().numpy()
+            if result.truncated:
+                self.warnings.append(
+                    f"segment {i + 1} of {len(segments)} reached its length bound of "
+                    f"{len(result.codes)} codes and may be cut"
+                )
+            spoken.append(
+                SegmentAudio(
+                    index=i,
+                    count=len(segments),
+                    text=segments[i].text,
+                    text_tokens=len(segments[i].ids),
+                    codes=result.codes.cpu().numpy(),
+                    waveform=waveform,
+                    sample_rate=self._sample_rate,
+                    pause=self._pause if i + 1 < len(segments) else 0,
+                    truncated=result.truncated,
+                )
+            )
+        return spoken
+
+    @property
+    def _sample_rate(self) -> int:
+        return self._networks.config.s2mel.preprocess_params.sr
+
+    @property
+    def _pause(self) -> int:
+        return self._sample_rate * self.request.interval_silence // 1000
+
+    def _codes(
+        self, texts: Sequence[Tensor], group: range, condition: Tensor, count: int
+    ) -> list[Generated]:
+        gpt, options = self._networks.gpt, self._sampling
+        prefixes = [gpt.prefix(condition, ids) for ids in texts]
+        limits = [code_limit(gpt.config, len(ids), options.max_mel_tokens) for ids in texts]
+
+        def decode(members: Sequence[int], purpose: str) -> list[Generated]:
+            return self._decoder.generate(
+                [prefixes[m] for m in members],
+                [limits[m] for m in members],
+                options,
+                lambda: [
+                    generator(derive_seed(self.seed, purpose, group[m]), self._device)
+                    for m in members
+                ],
+                self._on_step("gpt", max(limits[m] for m in members), group, count),
+            )
+
+        results = decode(range(len(group)), "codes")
+        empty = [m for m, result in enumerate(results) if not len(result.codes)]
+        if empty:
+            # Stopping at once can be bad luck of the draw; once more, then it is an error.
+            for m, result in zip(empty, decode(empty, "codes again"), strict=True):
+                results[m] = result
+                if not len(result.codes):
+                    raise EmptyGenerationError(
+                        f"the model spoke nothing for segment {group[m] + 1} of {count}"
+                    )
+        return results
+
+    def _mels(
+        self,
+        latents: Sequence[Tensor],
+        codes: Sequence[Tensor],
+        group: range,
+        voice: Voice,
+        count: int,
+    ) -> list[Tensor]:
+        acoustic = self._networks.reference.acoustic
+        bands = acoustic.config.DiT.in_channels
+
+        def noise(member: int, frames: int) -> Tensor:
+            seed = derive_seed(self.seed, "noise", group[member])
+            return normal(seed, (1, bands, frames), self._device)
+
+        return acoustic.mels(
+            latents,
+            [self._networks.codec.embed(row[None])[0] for row in codes],
+            voice.prompt,
+            noise,
+            self._on_step("s2mel", acoustic.config.diffusion_steps, group, count),
+        )
+
+    def _on_step(self, stage: str, total: int, group: range, count: int) -> Callable[[int], None]:
+        control = self._control
+
+        def on_step(done: int) -> None:
+            control.check()
+            if control.progress is not None:
+                control.progress(Progress(stage, done, total, group[0], group[-1], count))
+
+        return on_step

@@ -1,0 +1,27 @@
+"""Text front end: normalise, tokenise, split (text.md)."""
+
+from indextts.stages.text.front_end import (
+    FrontEndResult,
+    Segment,
+    TextFrontEnd,
+    load_text_front_end,
+)
+from indextts.stages.text.glossary import Glossary, load_glossary
+from indextts.stages.text.normalizer import TextNormalizer
+from indextts.stages.text.segmenter import split_segments
+from indextts.stages.text.tokenizer import Tokenizer
+from indextts.stages.text.verbalizer import Verbalizer, load_verbalizer
+
+__all__ = [
+    "FrontEndResult",
+    "Glossary",
+    "Segment",
+    "TextFrontEnd",
+    "TextNormalizer",
+    "Tokenizer",
+    "Verbalizer",
+    "load_glossary",
+    "load_text_front_end",
+    "load_verbalizer",
+    "split_segments",
+]

@@ -1,0 +1,124 @@
+"""From written to spoken text: numbers as words, few punctuation marks (text.md 1)."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from indextts.stages.text import protect
+from indextts.stages.text.glossary import Glossary
+from indextts.stages.text.verbalizer import Verbalizer
+
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_LATIN = re.compile("[A-Za-z]")
+_MAIL = re.compile(r"^[a-zA-Z0-9]+@[a-zA-Z0-9]+\.[a-zA-Z]+$")
+_CONTRACTION = re.compile("(what|where|who|which|how|t?here|it|s?he|that|this)'s", re.IGNORECASE)
+
+# text.md 1.2; the first entry that matches wins.
+_PUNCTUATION = {
+    "：": ",",
+    "；": ",",
+    ";": ",",
+    "，": ",",
+    "。": ".",
+    "！": "!",
+    "？": "?",
+    "\n": " ",
+    "·": "-",
+    "、": ",",
+    "...": "…",
+    ",,,": "…",
+    "，，，": "…",
+    "……": "…",
+    "“": "'",
+    "”": "'",
+    '"': "'",
+    "‘": "'",
+    "’": "'",
+    "（": "'",
+    "）": "'",
+    "(": "'",
+    ")": "'",
+    "《": "'",
+    "》": "'",
+    "【": "'",
+    "】": "'",
+    "[": "'",
+    "]": "'",
+    "—": "-",
+    "～": "-",
+    "~": "-",
+    "「": "'",
+    "」": "'",
+    ":": ",",
+}
+_CHINESE_PUNCTUATION = {"$": "."} | _PUNCTUATION
+
+
+def _alternatives(table: dict[str, str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, table)))
+
+
+_PATTERN = _alternatives(_PUNCTUATION)
+_CHINESE_PATTERN = _alternatives(_CHINESE_PUNCTUATION)
+
+
+class TextNormalizer:
+    """Section 1 of text.md; holds no state between calls."""
+
+    def __init__(self, verbalizer: Verbalizer, glossary: Glossary | None = None) -> None:
+        self._verbalizer = verbalizer
+        self._glossary = glossary if glossary is not None else Glossary()
+        self._log = logging.getLogger(__name__)
+
+    def normalize(self, text: str) -> str:
+        """The text as it is to be spoken.
+
+        A verbaliser that fails does not fail the text: in Chinese the result is empty, in
+        English the numbers stay as they are (text.md 1.1).  Only the kind of failure is logged:
+        its message quotes the text, and texts do not belong into logs.
+        """
+        text, annotations = protect.protect_annotations(text)
+        if is_chinese(text):
+            text = self._chinese(text)
+            text = _CHINESE_PATTERN.sub(lambda match: _CHINESE_PUNCTUATION[match[0]], text)
+        else:
+            text = self._english(text)
+            text = _PATTERN.sub(lambda match: _PUNCTUATION[match[0]], text)
+        return protect.restore_annotations(text, annotations)
+
+    def _chinese(self, text: str) -> str:
+        text = _CONTRACTION.sub(r"\1 is", text)
+        text = self._glossary.apply(text, "zh")
+        text, has_terms = protect.protect_hyphens(text.rstrip())
+        text, pinyin = protect.protect_pinyin(text)
+        text, names = protect.protect_names(text)
+        try:
+            text = self._verbalizer.zh(text)
+        except Exception as error:  # whatever a backend raises, the request goes on
+            self._log.warning("the zh verbaliser failed: %s", type(error).__name__)
+            text = ""
+        text = protect.restore_names(text, names)
+        text = protect.restore_pinyin(text, pinyin)
+        return protect.restore_hyphens(text) if has_terms else text
+
+    def _english(self, text: str) -> str:
+        text = _CONTRACTION.sub(r"\1 is", text)
+        text = self._glossary.apply(text, "en")
+        marked, has_terms = protect.protect_hyphens(text)
+        try:
+            spoken = self._verbalizer.en(marked)
+        except Exception as error:  # as above; expected of wetext for signs it does not know
+            self._log.debug("the en verbaliser failed: %s", type(error).__name__)
+            return text
+        return protect.restore_hyphens(spoken) if has_terms else spoken
+
+
+def is_chinese(text: str) -> bool:
+    """Which of the two paths a text takes (text.md 1.1, step 2)."""
+    return bool(
+        _CHINESE.search(text)
+        or not _LATIN.search(text)
+        or _MAIL.match(text)
+        or protect.PINYIN.search(text)
+    )

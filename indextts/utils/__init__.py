@@ -1,0 +1,1 @@
+"""Tools without learned weights: files, audio features, numerics."""

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+import yaml
+
+from indextts.errors import (
+    AudioError,
+    CancelledError,
+    ConfigError,
+    DeadlineExceededError,
+    EmotionTextUnavailableError,
+    EmptyGenerationError,
+    ModelFileError,
+    NonFiniteAudioError,
+    RequestError,
+    TextError,
+)
+from indextts.infer_v2 import IndexTTS2
+from indextts.request import Control, Progress, ReferenceAudio, Synthesis, SynthesisRequest
+from indextts.sampling import SamplingChanges, SamplingOptions
+from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
+
+LONG_TEXT = " ".join(SENTENCES[:2] * 3)
+
+
+def clip(seed: int, seconds: float = 1.0) -> ReferenceAudio:
+    return ReferenceAudio(voice(seed, seconds), SAMPLE_RATE)
+
+
+def request(text: str = SENTENCES[0], speaker: int = 1, **options: object) -> SynthesisRequest:
+    options.setdefault("seed", 7)
+    return SynthesisRequest(text=text, speaker=clip(speaker), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model_dir: Path) -> IndexTTS2:
+    return IndexTTS2(tiny_model_dir, device="cpu")
+
+
+def same(a: Synthesis, b: Synthesis) -> bool:
+    return a.waveform.tobytes() == b.waveform.tobytes()
+
+
+def test_speaks_and_tells_the_truth_about_it(engine: IndexTTS2) -> None:
+    result = engine.synthesize(request(LONG_TEXT, max_text_tokens_per_segment=20))
+    assert result.sample_rate == engine.sample_rate == SAMPLE_RATE
+    assert result.waveform.dtype == np.float32
+    assert np.isfinite(result.waveform).all()
+    assert len(result.segments) > 2
+    assert [s.index for s in result.segments] == list(range(len(result.segments)))
+    pause = int(0.2 * SAMPLE_RATE)
+    assert [s.pause for s in result.segments] == [pause] * (len(result.segments) - 1) + [0]
+    for segment in result.segments:
+        assert len(segment.waveform) == 256 * (len(segment.codes) * 172 // 100)
+        assert 1 <= segment.text_tokens <= 21
+    total = sum(len(s.waveform) + s.pause for s in result.segments)
+    assert len(result.waveform) == total
+    assert result.audio_seconds == pytest.approx(total / SAMPLE_RATE)
+    seconds = result.seconds
+    assert min(seconds.text, seconds.reference, seconds.gpt, seconds.s2mel, seconds.vocoder) > 0
+    assert engine.device == "cpu"
+    assert engine.precision == "fp32"
+    assert not engine.deepspeed_enabled
+    assert not engine.supports_emotion_text
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes(engine: IndexTTS2) -> None:
+    first = engine.synthesize(request())
+    assert same(first, engine.synthesize(request()))
+    assert not same(first, engine.synthesize(request(seed=8)))
+    drawn = engine.synthesize(request(seed=None))
+    assert same(drawn, engine.synthesize(request(seed=drawn.seed)))
+
+
+def test_the_cache_changes_nothing_but_the_counters(
+    engine: IndexTTS2, tiny_model_dir: Path
+) -> None:
+    uncached = IndexTTS2(tiny_model_dir, device="cpu", cache_bytes=0)
+    warm = [engine.synthesize(request(speaker=5)) for _ in range(2)][1]
+    cold = uncached.synthesize(request(speaker=5))
+    assert same(warm, cold)
+    assert engine.cache_stats().hits > 0
+    assert engine.cache_stats().bytes > 0
+    assert (uncached.cache_stats().hits, uncached.cache_stats().bytes) == (0, 0)
+
+
+def test_threads_never_hear_each_other(engine: IndexTTS2) -> None:
+    """4 threads, 4 voices, with and without emotion clips: bit-equal to runs alone."""
+    requests = [
+        request(SENTENCES[i], speaker=10 + i, seed=i, emotion=clip(20 + i) if i % 2 else None)
+        for i in range(4)
+    ]
+    alone = [engine.synthesize(r).waveform.tobytes() for r in requests]
+    assert len(set(alone)) == 4
+    engine._reference.clear()
+    failures: list[str] = []
+    gate = threading.Barrier(4)
+
+    def work(i: int) -> None:
+        gate.wait()
+        for turn in range(3):
+            if engine.synthesize(requests[i]).waveform.tobytes() != alone[i]:
+                failures.append(f"voice {i} in turn {turn}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_released_clips_are_read_again(engine: IndexTTS2) -> None:
+    first = engine.synthesize(request(speaker=6))
+    engine.release_memory()
+    assert engine.cache_stats().bytes == 0
+    assert same(first, engine.synthesize(request(speaker=6)))
+
+
+def test_a_checkpoint_brings_its_own_sampling(
+    engine: IndexTTS2, tiny_model_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config["sampling"] = {"num_beams": 1, "repetition_penalty": 1.0}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    other = IndexTTS2(folder, device="cpu")
+    assert other.default_sampling == SamplingOptions(num_beams=1, repetition_penalty=1.0)
+    chosen = request(sampling=SamplingOptions(num_beams=1, repetition_penalty=1.0))
+    assert same(other.synthesize(request()), engine.synthesize(chosen))
+    assert not same(other.synthesize(request()), engine.synthesize(request()))
+    # A request changes what it names and nothing else.
+    changed = request(sampling=SamplingChanges(repetition_penalty=10.0))
+    full = request(sampling=SamplingOptions(num_beams=1))
+    assert same(other.synthesize(changed), engine.synthesize(full))
+    config["sampling"] = {"num_beams": 0}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    with pytest.raises(ConfigError, match="num_beams"):
+        IndexTTS2(folder, device="cpu")
+
+
+def test_stream_yields_the_same_segments(engine: IndexTTS2) -> None:
+    one = request(LONG_TEXT, max_text_tokens_per_segment=20, segments_per_batch=2)
+    whole, parts = engine.synthesize(one), list(engine.stream(one))
+    assert len(parts) == len(whole.segments)
+    for part, segment in zip(parts, whole.segments, strict=True):
+        assert part.waveform.tobytes() == segment.waveform.tobytes()
+
+
+def test_a_segment_does_not_depend_on_its_batch(engine: IndexTTS2) -> None:
+    """Codes are the same alone and together; sound within rounding."""
+    base = request(LONG_TEXT, max_text_tokens_per_segment=20)
+    alone = engine.synthesize(replace(base, segments_per_batch=1))
+    together = engine.synthesize(replace(base, segments_per_batch=8))
+    for a, b in zip(alone.segments, together.segments, strict=True):
+        assert a.codes.tolist() == b.codes.tolist()
+        np.testing.assert_allclose(a.waveform, b.waveform, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"emotion": clip(3)},
+        {"emotion": clip(3), "emo_alpha": 0.5},
+        {"emo_vector": (0.5,) + (0.0,) * 7},
+        {"emo_vector": (0.5,) + (0.0,) * 7, "use_random": True},
+        {"sampling": SamplingOptions(num_beams=1)},
+        {"sampling": SamplingOptions(do_sample=False, num_beams=1)},
+        {"sampling": SamplingOptions(temperature=1.5)},
+    ],
+)
+def test_options_are_heard(engine: IndexTTS2, options: dict[str, object]) -> None:
+    plain, changed = engine.synthesize(request()), engine.synthesize(request(**options))
+    assert not same(plain, changed)
+
+
+def test_alpha_zero_with_a_clip_is_the_speakers_own_emotion_path(engine: IndexTTS2) -> None:
+    none = engine.synthesize(request(emotion=clip(3), emo_alpha=0.0))
+    other = engine.synthesize(request(emotion=clip(4), emo_alpha=0.0))
+    assert same(none, other)
+
+
+def test_cancelling_stops_in_each_stage(engine: IndexTTS2) -> None:
+    for stage in ("gpt", "s2mel"):
+        seen: list[Progress] = []
+        control = Control(
+            cancelled=lambda seen=seen, stage=stage: any(  # type: ignore[misc]
+                p.stage == stage and p.done >= 1 for p in seen
+            ),
+            progress=seen.append,
+        )
+        with pytest.raises(CancelledError):
+            engine.synthesize(request(), control)
+        assert (seen[-1].stage, seen[-1].done) == (stage, 1)
+
+
+def test_deadline(engine: IndexTTS2) -> None:
+    with pytest.raises(DeadlineExceededError):
+        engine.synthesize(request(), Control(deadline=time.monotonic() - 1))
+    engine.synthesize(request(), Control(deadline=time.monotonic() + 600))
+
+
+def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
+    result = engine.synthesize(request(sampling=SamplingOptions(max_mel_tokens=5)))
+    assert result.segments[0].truncated
+    assert len(result.segments[0].codes) == 5
+    assert "length bound of 5 codes" in result.warnings[0]
+
+
+def test_unknown_characters_are_reported(engine: IndexTTS2) -> None:
+    result = engine.synthesize(request("Hello 龘 test."))
+    assert any("龘" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...!?", "\n\t", "😀😀"])
+def test_nothing_to_speak(engine: IndexTTS2, text: str) -> None:
+    with pytest.raises(TextError):
+        engine.synthesize(request(text))
+
+
+def test_bad_clips_and_options(engine: IndexTTS2) -> None:
+    silent = ReferenceAudio(np.zeros(SAMPLE_RATE, np.float32), SAMPLE_RATE)
+    with pytest.raises(AudioError, match="silent") as caught:
+        engine.synthesize(SynthesisRequest("Hello.", silent))
+    assert caught.value.clip == "speaker"
+    with pytest.raises(AudioError, match="silent") as caught:
+        engine.synthesize(request(emotion=silent))
+    assert caught.value.clip == "emotion"
+    with pytest.raises(AudioError, match=r"at least 0\.1 s"):
+        engine.synthesize(SynthesisRequest("Hello.", clip(1, 0.05)))
+    with pytest.raises(EmotionTextUnavailableError):
+        engine.synthesize(request(emo_text="happy"))
+    with pytest.raises(RequestError, match="only one"):
+        request(emotion=clip(2), emo_vector=(0.1,) * 8)
+    with pytest.raises(RequestError, match="8 numbers"):
+        request(emo_vector=(0.1,))
+    with pytest.raises(RequestError, match="num_beams"):
+        SamplingOptions(num_beams=0)
+
+
+def test_non_finite_audio_is_never_handed_out(
+    tiny_model_dir: Path,
+) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cpu")
+    bias = engine._networks.vocoder._model.conv_pre.bias
+    with torch.no_grad():
+        bias.copy_(torch.full_like(bias, torch.nan))
+    with pytest.raises(NonFiniteAudioError):
+        engine.synthesize(request())
+
+
+def test_a_model_that_says_nothing_is_an_error(tiny_model_dir: Path) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cpu")
+    gpt = engine._networks.gpt
+    with torch.no_grad():
+        gpt.mel_head.bias[gpt.config.stop_mel_token] = 1e6
+    with pytest.raises(EmptyGenerationError, match="segment 1 of 1"):
+        engine.synthesize(request())
+
+
+def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) -> None:
+    path, out = tmp_path / "voice.wav", tmp_path / "new" / "out.wav"
+    sf.write(path, voice(1), SAMPLE_RATE, subtype="FLOAT")
+    options = {"seed": 3, "num_beams": 2, "do_sample": False, "top_k": 10}
+    assert engine.infer(str(path), SENTENCES[0], str(out), verbose=True, **options) == str(out)
+    written, rate = sf.read(out, dtype="int16")
+    assert rate == SAMPLE_RATE
+    returned = engine.infer(
+        spk_audio_prompt=path.read_bytes(), text=SENTENCES[0], output_path=None, **options
+    )
+    assert isinstance(returned, tuple)
+    assert returned[0] == SAMPLE_RATE
+    assert returned[1].dtype == np.int16
+    assert returned[1].shape == (len(written), 1)
+    assert np.abs(returned[1][:, 0].astype(int) - written).max() <= 1
+    vector = engine.infer(path, SENTENCES[0], emo_audio_prompt=path, emo_vector=[0.1] * 8, seed=3)
+    plain = engine.infer(path, SENTENCES[0], emo_vector=[0.1] * 8, seed=3)
+    assert np.array_equal(vector[1], plain[1])  # type: ignore[arg-type]
+
+
+FILES = [
+    "config.yaml",
+    "bpe.model",
+    "gpt.pth",
+    "s2mel.pth",
+    "feat1.pt",
+    "wav2vec2bert_stats.pt",
+    "hf_cache/w2v-bert-2.0/model.safetensors",
+    "hf_cache/semantic_codec_model.safetensors",
+    "hf_cache/campplus_cn_common.bin",
+    "hf_cache/bigvgan/config.json",
+    "hf_cache/bigvgan/bigvgan_generator.pt",
+]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_a_wrong_file_is_named(
+    tiny_model_dir: Path, tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    path = folder / name
+    if damage == "missing":
+        path.unlink()
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif path.suffix in (".pth", ".pt", ".bin"):
+        torch.save({"other": torch.zeros(3)}, path)
+    else:
+        path.write_bytes(b"foreign: [content]\n")
+    with pytest.raises((ModelFileError, ConfigError)) as caught:
+        IndexTTS2(folder, device="cpu")
+    assert Path(name).name in str(caught.value)
+
+
+def test_devices_and_precisions_that_are_not_there(tiny_model_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="no device"):
+        IndexTTS2(tiny_model_dir, device="gpu")
+    with pytest.raises(ConfigError, match="none of auto"):
+        IndexTTS2(tiny_model_dir, device="cpu", precision="fp8")
+    with pytest.raises(ConfigError, match="needs a GPU"):
+        IndexTTS2(tiny_model_dir, device="cpu", precision="fp16")
+
+
+def test_bf16_speaks(tiny_model_dir: Path) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cpu", precision="bf16")
+    result = engine.synthesize(request())
+    assert engine.precision == "bf16"
+    assert np.isfinite(result.waveform).all()
+    assert len(result.waveform) > 0
