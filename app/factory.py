@@ -1,0 +1,123 @@
+"""Put the application together."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.audio.decode import AudioLimits
+from app.audio.policy import FetchPolicy
+from app.auth import make_authenticator
+from app.blueprints import health, metrics, tts
+from app.blueprints.docs import make_docs_blueprint
+from app.engine import Engine, EngineOptions, engine_factory
+from app.errors import register_error_handlers
+from app.inference import InferenceRunner, RunnerPolicy
+from app.metrics import Metrics
+from app.openapi import openapi_document
+from app.process import exit_process
+from app.rate_limit import make_rate_limiter
+from app.reference import ReferenceLoader
+from app.request_hooks import register_request_hooks
+from app.schemas import TTSRequest
+from app.services import KEY, Services, services_of
+from app.settings import Settings
+from app.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
+
+
+def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flask:
+    """Build the application; nothing is loaded before :func:`start_engine`.
+
+    Args:
+        settings: the configuration.
+        runner: the engine's thread; None makes the one that the settings describe.
+
+    Raises:
+        SettingsError: a file or package that the settings need is missing.
+    """
+    app = Flask("app", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_body_bytes
+    app.config["MAX_FORM_PARTS"] = 64
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    parts = _make_services(settings, runner)
+    app.extensions[KEY] = parts
+
+    register_request_hooks(app, parts.metrics, settings.cors_origins)
+    register_error_handlers(app)
+    app.register_blueprint(tts.bp)
+    app.register_blueprint(health.bp)
+    app.register_blueprint(metrics.bp)
+    if settings.docs:
+        document = openapi_document(parts.tts_schema, parts.authenticator.enabled)
+        app.register_blueprint(make_docs_blueprint(document))
+    if settings.trust_proxy:
+        hops = settings.trust_proxy
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return app
+
+
+def start_engine(app: Flask) -> None:
+    """Start loading the model in the background; to be called once the process is a worker."""
+    parts = services_of(app)
+    parts.runner.start()
+    parts.watchdog.start()
+
+
+def _make_services(settings: Settings, runner: InferenceRunner | None) -> Services:
+    counters = Metrics()
+    runner = runner or _make_runner(settings, counters)
+    return Services(
+        settings=settings,
+        runner=runner,
+        watchdog=Watchdog(
+            runner, settings.stuck_seconds, settings.stuck_exit_seconds, exit_process
+        ),
+        metrics=counters,
+        authenticator=make_authenticator(settings),
+        rate_limiter=make_rate_limiter(settings),
+        references=_make_references(settings),
+        tts_schema=TTSRequest(settings.max_text_chars),
+    )
+
+
+def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
+    def load(device: str | None) -> Engine:
+        options = EngineOptions(
+            model_dir=settings.model_dir,
+            device=device or settings.device,
+            precision="fp32" if device == "cpu" else settings.precision,
+            deepspeed=settings.deepspeed,
+            verbalizer=settings.verbalizer,
+            cache_bytes=settings.voice_cache_bytes,
+        )
+        return engine_factory(settings.engine)(options)
+
+    policy = RunnerPolicy(
+        queue_size=settings.queue_size,
+        oom_fallback=settings.oom_fallback,
+        load_failure_seconds=settings.load_failure_seconds,
+    )
+    return InferenceRunner(load, policy, exit_process, counters)
+
+
+def _make_references(settings: Settings) -> ReferenceLoader:
+    policy = FetchPolicy(
+        total_seconds=settings.fetch_seconds,
+        max_bytes=settings.fetch_max_bytes,
+        max_redirects=settings.fetch_max_redirects,
+        allow=tuple(ipaddress.ip_network(text, strict=False) for text in settings.fetch_allow),
+        ports=frozenset(int(port) for port in settings.fetch_ports),
+        cache_bytes=settings.fetch_cache_bytes,
+    )
+    limits = AudioLimits(
+        max_bytes=settings.fetch_max_bytes,
+        max_seconds=settings.max_audio_seconds,
+        max_channels=settings.max_audio_channels,
+    )
+    return ReferenceLoader(policy, limits)

@@ -1,0 +1,154 @@
+"""Prometheus metrics; right for several workers too (prometheus_client's multiprocess mode).
+
+The mode is on when ``PROMETHEUS_MULTIPROC_DIR`` is set before prometheus_client is first
+imported; :mod:`app.gunicorn_hooks` does that.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.engine import Synthesis
+from app.job import Outcome
+from app.runner_status import STATUSES, EngineUsage, RunnerStatus
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
+RTF = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2, 4, 8, 16, 32)
+MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Metrics:
+    """All metrics of a worker; is an observer of the runner."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "indextts_http_requests",
+            "Answers by route, method and status",
+            ["route", "method", "code"],
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "indextts_http_request_seconds",
+            "Time from the first line of a request to its answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "indextts_refusals", "Requests not served, by reason", ["reason"], registry=registry
+        )
+        self.queue_seconds = Histogram(
+            "indextts_queue_seconds", "Wait for the engine", buckets=SECONDS, registry=registry
+        )
+        self.fetch_seconds = Histogram(
+            "indextts_fetch_seconds",
+            "Fetching and decoding the clips",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.inference_seconds = Histogram(
+            "indextts_inference_seconds", "Synthesis", buckets=SECONDS, registry=registry
+        )
+        self.stage_seconds = Histogram(
+            "indextts_stage_seconds",
+            "Stages of the synthesis",
+            ["stage"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.rtf = Histogram(
+            "indextts_rtf", "Inference time by audio length", buckets=RTF, registry=registry
+        )
+        self.audio_seconds = Counter(
+            "indextts_audio_seconds", "Seconds of audio made", registry=registry
+        )
+        self.tokens = Counter(
+            "indextts_tokens", "Text tokens read, codes made", ["kind"], registry=registry
+        )
+        self.oom = Counter(
+            "indextts_out_of_memory", "Times that the device ran out of memory", registry=registry
+        )
+        self.cache = Counter(
+            "indextts_voice_cache", "Look-ups of voices", ["result"], registry=registry
+        )
+        self.queue_length = _live_gauge(registry, "queue_length", "Requests waiting")
+        self.running = _live_gauge(registry, "running", "Syntheses running")
+        self.state = _live_gauge(
+            registry, "model_state", "Workers whose model is in the state", "state"
+        )
+        self.fallback = _live_gauge(registry, "cpu_fallback", "Workers that fell back to the CPU")
+        self.cache_bytes = _live_gauge(registry, "voice_cache_bytes", "Memory of cached voices")
+        self.device_bytes = _live_gauge(registry, "device_memory_bytes", "GPU memory of tensors")
+        self._seen_hits = 0
+        self._seen_misses = 0
+
+    def http(self, route: str, method: str, code: int, seconds: float) -> None:
+        """Count an answer."""
+        method = method if method in METHODS else "other"
+        self.requests.labels(route, method, str(code)).inc()
+        self.latency.labels(route).observe(seconds)
+
+    def synthesis(self, outcome: Outcome, fetch_seconds: float) -> None:
+        """Count a finished synthesis."""
+        result: Synthesis = outcome.synthesis
+        self.queue_seconds.observe(outcome.queue_seconds)
+        self.fetch_seconds.observe(fetch_seconds)
+        self.inference_seconds.observe(outcome.inference_seconds)
+        for stage, seconds in stage_seconds(result).items():
+            self.stage_seconds.labels(stage).observe(seconds)
+        if result.audio_seconds > 0:
+            self.rtf.observe(outcome.inference_seconds / result.audio_seconds)
+        self.audio_seconds.inc(result.audio_seconds)
+        self.tokens.labels("text").inc(sum(part.text_tokens for part in result.segments))
+        self.tokens.labels("codes").inc(sum(len(part.codes) for part in result.segments))
+
+    def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
+        """See :class:`app.runner_status.RunnerObserver`."""
+        self.queue_length.set(status.queue_length)
+        self.running.set(status.running)
+        for name in STATUSES:
+            self.state.labels(name).set(name == status.status)
+        self.fallback.set(bool(status.fallback))
+        self.cache_bytes.set(usage.cache_bytes)
+        self.device_bytes.set(usage.device_bytes)
+        # The engine counts for itself; a new engine (the fallback) starts again at 0.
+        self.cache.labels("hit").inc(max(0, usage.cache_hits - self._seen_hits))
+        self.cache.labels("miss").inc(max(0, usage.cache_misses - self._seen_misses))
+        self._seen_hits, self._seen_misses = usage.cache_hits, usage.cache_misses
+
+    def out_of_memory(self) -> None:
+        """See :class:`app.runner_status.RunnerObserver`."""
+        self.oom.inc()
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format, of all workers where there are several."""
+        if MULTIPROC_VARIABLE not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+def _live_gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
+    """A gauge that is the sum over the living workers."""
+    return Gauge(f"indextts_{name}", text, labels, registry=registry, multiprocess_mode="livesum")
+
+
+def stage_seconds(synthesis: Synthesis) -> dict[str, float]:
+    """Seconds of each stage, by name."""
+    seconds = synthesis.seconds
+    names = ("text", "reference", "emotion_text", "gpt", "s2mel", "vocoder")
+    return {name: float(getattr(seconds, name)) for name in names}

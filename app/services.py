@@ -1,0 +1,43 @@
+"""The parts that the views use, made once for each application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from app.auth import Authenticator
+from app.inference import InferenceRunner
+from app.metrics import Metrics
+from app.rate_limit import RateLimiter
+from app.reference import ReferenceLoader
+from app.schemas import TTSRequest
+from app.settings import Settings
+from app.watchdog import Watchdog
+
+KEY = "indextts"
+
+
+@dataclass(frozen=True)
+class Services:
+    """See the classes of the fields."""
+
+    settings: Settings
+    runner: InferenceRunner
+    watchdog: Watchdog
+    metrics: Metrics
+    authenticator: Authenticator
+    rate_limiter: RateLimiter | None
+    references: ReferenceLoader
+    tts_schema: TTSRequest
+
+
+def services() -> Services:
+    """The parts of the current application."""
+    return services_of(current_app)
+
+
+def services_of(app: Flask) -> Services:
+    """The parts of `app`."""
+    found: Services = app.extensions[KEY]
+    return found

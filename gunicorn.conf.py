@@ -1,0 +1,61 @@
+"""Gunicorn's configuration; every value comes from ``INDEXTTS_*`` (docs/configuration.md)."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = str(Path(__file__).resolve().parent)
+if HERE not in sys.path:
+    # Gunicorn reads this file before it looks at its own `pythonpath`.
+    sys.path.insert(0, HERE)
+
+from app import gunicorn_hooks  # noqa: E402
+from app.logs import logging_config  # noqa: E402
+from app.settings_fields import SettingsError  # noqa: E402
+from app.settings_source import load_settings  # noqa: E402
+
+try:
+    settings = load_settings(os.environ)
+except SettingsError as error:
+    raise SystemExit(f"configuration error: {error}") from None
+
+wsgi_app = "wsgi:application"
+bind = list(settings.binds)
+workers = settings.workers
+worker_class = "app.gunicorn_worker.DrainingThreadWorker"
+threads = settings.thread_count
+timeout = settings.worker_timeout
+graceful_timeout = settings.graceful_seconds
+keepalive = settings.keepalive_seconds
+reload = settings.reload
+logconfig_dict = logging_config(settings.log_level, settings.log_format)
+
+# A model loaded before the fork is lost: neither CUDA nor torch's threads survive it.
+preload_app = False
+# A worker that ends after N requests would load the model again; /health counts too.
+max_requests = 0
+control_socket_disable = True
+# Heartbeats go through a file, which must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+def on_starting(server: Any) -> None:
+    gunicorn_hooks.announce(server, settings)
+    gunicorn_hooks.prepare_metrics(settings)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    gunicorn_hooks.choose_slot(server, worker)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    gunicorn_hooks.start_worker(worker, settings)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    gunicorn_hooks.forget_worker(server, worker)
+
+
+def on_exit(server: Any) -> None:
+    gunicorn_hooks.remove_metrics()
