@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Write the Grafana dashboard: ``dashboard.py > dashboard.json``.
+
+The panels are a table of titles, units and queries; the rest of the JSON is always the same.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+COLUMNS = 3
+WIDTH, HEIGHT = 24 // COLUMNS, 8
+INSTANCES = 'instance=~"$instance"'
+TTS = f'route="/tts",{INSTANCES}'
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A graph: its queries by legend."""
+
+    title: str
+    unit: str
+    queries: dict[str, str]
+    stacked: bool = False
+
+
+def quantiles(metric: str, labels: str = INSTANCES) -> dict[str, str]:
+    """Median and tails of a histogram."""
+    rate = f"sum by (le) (rate({metric}_bucket{{{labels}}}[$__rate_interval]))"
+    return {f"p{percent}": f"histogram_quantile(0.{percent}, {rate})" for percent in (50, 95, 99)}
+
+
+def rate(metric: str, by: str, labels: str = INSTANCES) -> dict[str, str]:
+    """A counter's rate, for each value of a label."""
+    expression = f"sum by ({by}) (rate({metric}{{{labels}}}[$__rate_interval]))"
+    return {f"{{{{{by}}}}}": expression}
+
+
+def gauge(metric: str) -> dict[str, str]:
+    """A gauge, for each instance."""
+    return {"{{instance}}": f"{metric}{{{INSTANCES}}}"}
+
+
+PANELS = (
+    Panel("Syntheses by status", "reqps", rate("indextts_http_requests_total", "code", TTS), True),
+    Panel("Time to the answer", "s", quantiles("indextts_http_request_seconds", TTS)),
+    Panel("Refusals", "reqps", rate("indextts_refusals_total", "reason"), True),
+    Panel("State of the model", "short", {
+        "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
+    }),
+    Panel("Waiting", "short", gauge("indextts_queue_length"), True),
+    Panel("Running", "short", gauge("indextts_running"), True),
+    Panel("Time in the queue", "s", quantiles("indextts_queue_seconds")),
+    Panel("Inference", "s", quantiles("indextts_inference_seconds")),
+    Panel("Fetching and decoding clips", "s", quantiles("indextts_fetch_seconds")),
+    Panel("Inference time by audio length (below 1: faster than speech)", "none",
+          quantiles("indextts_rtf")),
+    Panel("Mean time of the stages", "s", {
+        "{{stage}}": "sum by (stage) (rate(indextts_stage_seconds_sum[$__rate_interval]))"
+        " / sum by (stage) (rate(indextts_stage_seconds_count[$__rate_interval]))"
+    }, True),
+    Panel("Seconds of audio a second", "none",
+          rate("indextts_audio_seconds_total", "instance"), True),
+    Panel("Text tokens and codes a second", "none", rate("indextts_tokens_total", "kind")),
+    Panel("Voices found in the cache", "percentunit", {
+        "found": 'sum(rate(indextts_voice_cache_total{result="hit"}[$__rate_interval]))'
+        " / sum(rate(indextts_voice_cache_total[$__rate_interval]))"
+    }),
+    Panel("Memory of cached voices", "bytes", gauge("indextts_voice_cache_bytes"), True),
+    Panel("GPU memory of tensors", "bytes", gauge("indextts_device_memory_bytes")),
+    Panel("Out of memory", "short", {
+        "{{instance}}": f"increase(indextts_out_of_memory_total{{{INSTANCES}}}[1h])"
+    }),
+    Panel("Instances that fell back to the CPU", "short", gauge("indextts_cpu_fallback")),
+)  # fmt: skip
+
+
+def panel_json(index: int, panel: Panel) -> dict[str, Any]:
+    """A panel at its place in the grid."""
+    custom = {"fillOpacity": 20, "stacking": {"mode": "normal"}} if panel.stacked else {}
+    return {
+        "id": index + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "datasource": {"type": "prometheus", "uid": "${source}"},
+        "gridPos": {
+            "x": index % COLUMNS * WIDTH,
+            "y": index // COLUMNS * HEIGHT,
+            "w": WIDTH,
+            "h": HEIGHT,
+        },
+        "fieldConfig": {
+            "defaults": {"unit": panel.unit, "min": 0, "custom": custom},
+            "overrides": [],
+        },
+        "targets": [
+            {"refId": chr(ord("A") + number), "expr": expression, "legendFormat": legend}
+            for number, (legend, expression) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+def dashboard() -> dict[str, Any]:
+    """The whole document."""
+    source = {
+        "name": "source",
+        "type": "datasource",
+        "query": "prometheus",
+        "label": "Prometheus",
+    }
+    instance = {
+        "name": "instance",
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "${source}"},
+        "query": "label_values(indextts_model_state, instance)",
+        "refresh": 2,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
+    }
+    return {
+        "uid": "indextts",
+        "title": "IndexTTS2",
+        "schemaVersion": 39,
+        "version": 1,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": [source, instance]},
+        "panels": [panel_json(index, panel) for index, panel in enumerate(PANELS)],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(dashboard(), indent=1) + "\n")

@@ -1,0 +1,56 @@
+"""docs/deployment.md: what it names is there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.settings_source import fields
+from tests.deploy.tools import ROOT, output_of
+
+pytestmark = pytest.mark.deploy
+
+TEXT = (ROOT / "docs/deployment.md").read_text()
+
+
+def test_files_and_links_exist() -> None:
+    for path in re.findall(r"`((?:deploy|nginx|tests|docs)/[\w./-]*)", TEXT):
+        assert (ROOT / path.rstrip(".")).exists(), path
+    anchors = {
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.*)$", TEXT, flags=re.M)
+    }
+    for link in re.findall(r"\]\(([^)]+)\)", TEXT):
+        if link.startswith("#"):
+            assert link[1:] in anchors, link
+        elif not link.startswith("http"):
+            assert (ROOT / "docs" / link).exists(), link
+
+
+def test_settings_exist() -> None:
+    known = {f"INDEXTTS_{name.upper()}" for name, _, _ in fields()}
+    for path in ("docs/deployment.md", "nginx/template.conf", "deploy/systemd/indextts@.service"):
+        text = (ROOT / path).read_text()
+        assert set(re.findall(r"\bINDEXTTS_[A-Z_]+[A-Z]", text)) - {"INDEXTTS_PORT"} <= known
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        *("deploy/install.sh", "deploy/uninstall.sh", "deploy/upgrade.sh"),
+        *("deploy/rolling-restart.sh", "nginx/render.py", "run_docker.sh"),
+    ],
+)
+def test_options_exist(script: str) -> None:
+    known = output_of([ROOT / script, "--help"])
+    commands = re.findall(rf"{re.escape(script)}((?: [^\n`#|]*(?:\\\n)?)*)", TEXT)
+    assert commands
+    for command in commands:
+        for option in re.findall(r" (--[a-z][\w-]*)", command.split(" -- ")[0]):
+            assert option in known, f"{script} {option}"
+
+
+def test_the_quick_start_has_ten_commands() -> None:
+    block = TEXT.split("## From an empty server to HTTPS")[1].split("```")[1]
+    assert len(block.strip().splitlines()) - 1 == 10
