@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from indextts.layers.alias_free import AliasFreeActivation
+from indextts.layers.bigvgan import BigVGAN
+from indextts.layers.campplus import CAMPPlus
+from tests.indextts.small_models import fill_randomly
+from tests.indextts.tiny_model import BIGVGAN, tiny_config
+from training.nets.critics import Critics, critic_loss, feature_loss, generator_loss
+from training.nets.heads import PhonemeHead, VoiceClassifier, edit_distance
+from training.nets.trainable import TrainableActivation, initialise, make_trainable
+from training.steps.codec import k_means, nearest, perplexity
+
+
+def test_the_trainable_vocoder_is_the_engines_and_has_gradients() -> None:
+    vocoder = BigVGAN(BIGVGAN)
+    vocoder.load_state_dict(
+        fill_randomly(vocoder) | {k: v for k, v in vocoder.state_dict().items() if "filter" in k}
+    )
+    mel = torch.randn(2, 80, 9)
+    with torch.no_grad():
+        expected = vocoder(mel)
+    keys = list(vocoder.state_dict())
+    make_trainable(vocoder)
+    made = vocoder(mel)
+    assert list(vocoder.state_dict()) == keys
+    assert not any(type(m) is AliasFreeActivation for m in vocoder.modules())
+    assert any(isinstance(m, TrainableActivation) for m in vocoder.modules())
+    torch.testing.assert_close(made, expected, atol=2e-5, rtol=1e-4)
+    made.square().mean().backward()
+    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in vocoder.parameters())
+
+
+def test_the_trainable_batch_norm_is_the_engines_in_eval_mode_and_follows_in_training() -> None:
+    style = CAMPPlus(tiny_config().s2mel.style_encoder)
+    initialise(style)
+    features = torch.randn(4, 120, 80) * 3 + 1
+    style.eval()
+    with torch.no_grad():
+        expected = style(features)
+    make_trainable(style)
+    with torch.no_grad():
+        assert torch.equal(style(features), expected)
+        before = {k: v.clone() for k, v in style.state_dict().items() if "running" in k}
+        style.train()
+        style(features)
+    assert all(not torch.equal(v, style.state_dict()[k]) for k, v in before.items())
+
+
+def test_phoneme_errors_are_counted_over_the_greedy_reading() -> None:
+    head = PhonemeHead(4, 4)
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.eye(4) * 9)
+        head.linear.bias.zero_()
+    frames = torch.eye(4)[torch.tensor([[0, 1, 1, 0, 1, 3, 3]])]
+    assert head.errors(frames, torch.tensor([7]), [torch.tensor([1, 1, 3])]) == (0, 3)
+    assert head.errors(frames, torch.tensor([7]), [torch.tensor([1, 2, 3, 3])]) == (2, 4)
+    loss = head.loss(frames, torch.tensor([7]), [torch.tensor([1, 1, 3])])
+    assert 0 < float(loss.detach()) < 1
+    assert edit_distance([], [1, 2]) == 2
+
+
+def test_the_margin_is_taken_from_the_right_voice_only() -> None:
+    classifier = VoiceClassifier(3, 3, scale=1.0, margin=0.5)
+    with torch.no_grad():
+        classifier.centres.copy_(torch.eye(3))
+    wanted = torch.nn.functional.cross_entropy(torch.tensor([[0.5, 0.0, 0.0]]), torch.tensor([0]))
+    torch.testing.assert_close(
+        classifier.loss(torch.tensor([[2.0, 0, 0]]), torch.tensor([0])), wanted
+    )
+
+
+def test_critics_tell_apart_and_compare() -> None:
+    torch.manual_seed(0)
+    critics = Critics(4)
+    real, made = critics(torch.randn(1, 1, 2560)), critics(torch.zeros(1, 1, 2560))
+    assert len(real) == 8
+    assert float(critic_loss(real, made).detach()) > 0
+    assert float(generator_loss(made).detach()) > 0
+    assert float(feature_loss(real, real).detach()) == 0
+    assert float(feature_loss(real, made).detach()) > 0
+
+
+def test_k_means_finds_directions() -> None:
+    torch.manual_seed(0)
+    centres = torch.eye(4) * 5
+    data = (centres[:, None] + 0.1 * torch.randn(4, 50, 4)).flatten(0, 1)
+    table = k_means(data[torch.randperm(200)], 8, 5)
+    assert len(table) == 8
+    groups = nearest(data, table).view(4, 50)
+    for a in range(4):
+        assert not set(groups[a].tolist()) & set(groups[a - 1].tolist())
+
+
+def test_perplexity_counts_entries_in_even_use() -> None:
+    assert float(perplexity(torch.tensor([3.0, 3.0, 0.0, 3.0]))) == pytest.approx(3.0)

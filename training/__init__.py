@@ -1,0 +1,1 @@
+"""Training pipeline for a small checkpoint of the official architecture (README.md here)."""

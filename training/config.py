@@ -1,0 +1,205 @@
+"""Sizes of the small checkpoint and how long each part is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from indextts.config import (
+    BigVGANConfig,
+    ConformerConfig,
+    DatasetConfig,
+    DiTConfig,
+    GPTConfig,
+    LengthRegulatorConfig,
+    ModelConfig,
+    PreprocessConfig,
+    S2MelConfig,
+    SemanticCodecConfig,
+    SpectrogramConfig,
+    StyleEncoderConfig,
+    VocoderConfig,
+    W2VBertConfig,
+    WaveNetConfig,
+)
+from indextts.stages.text.phonemes import PHONEME_FILE
+
+EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
+# Semantic frames and mel frames a second.
+CODE_RATE = 50.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Everything that a model directory says about dimensions."""
+
+    model: ModelConfig
+    w2v_bert: W2VBertConfig
+    bigvgan: BigVGANConfig
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How one part is trained.
+
+    Attributes:
+        steps: optimisation steps.
+        batch: utterances in one.
+        rate: greatest learning rate; linear warm-up, then half a cosine down to a twentieth.
+        warmup: steps of it.
+        decay: weight decay.
+        average: decay of the running mean of the weights, which is what is exported; 0 for none.
+    """
+
+    steps: int
+    batch: int
+    rate: float
+    warmup: int = 200
+    decay: float = 0.01
+    average: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and schedules of a run.
+
+    Attributes:
+        seed: of everything.
+        penalty: the repetition penalty of decoding, which the GPT is trained under (README).
+        vocoder_frames: mel frames of a vocoder's training example.
+        adversarial_from: vocoder steps before the discriminators act.
+        quantize_from: codec steps before the codebook acts.
+    """
+
+    sizes: Sizes
+    encoder: Schedule
+    codec: Schedule
+    vocoder: Schedule
+    style: Schedule
+    gpt: Schedule
+    s2mel: Schedule
+    seed: int = 1
+    penalty: float = 10.0
+    vocoder_frames: int = 32
+    adversarial_from: int = 10_000
+    quantize_from: int = 800
+
+
+def demo_recipe() -> Recipe:
+    """The checkpoint of ``models/demo``, for two CPU cores and a day."""
+    return Recipe(
+        sizes=sizes(width=192, text_tokens=310),
+        encoder=Schedule(12_000, 16, 8e-4, 600),
+        codec=Schedule(8_000, 16, 8e-4, 300),
+        vocoder=Schedule(30_000, 6, 4e-4, 500, average=0.999),
+        style=Schedule(3_000, 32, 1e-3),
+        gpt=Schedule(16_000, 16, 8e-4, 800, decay=0.05, average=0.999),
+        s2mel=Schedule(20_000, 8, 6e-4, 800, average=0.999),
+    )
+
+
+def gpu_recipe() -> Recipe:
+    """The same model in fewer, larger steps, for half an hour on one large GPU."""
+    return Recipe(
+        sizes=sizes(width=192, text_tokens=310),
+        encoder=Schedule(5_000, 64, 1.2e-3, 500),
+        codec=Schedule(3_000, 64, 1e-3, 200),
+        vocoder=Schedule(15_000, 32, 5e-4, 300, average=0.999),
+        style=Schedule(1_500, 96, 1e-3),
+        gpt=Schedule(6_000, 96, 1.2e-3, 500, decay=0.05, average=0.998),
+        s2mel=Schedule(8_000, 32, 8e-4, 500, average=0.998),
+        adversarial_from=4_000,
+        quantize_from=400,
+    )
+
+
+def trial_recipe() -> Recipe:
+    """The same sizes for a few minutes on a CPU, to see that everything works."""
+    return Recipe(
+        sizes=sizes(width=192, text_tokens=310),
+        encoder=Schedule(300, 8, 1e-3, 30),
+        codec=Schedule(200, 8, 1e-3, 20),
+        vocoder=Schedule(200, 4, 5e-4, 20),
+        style=Schedule(100, 16, 1e-3, 10),
+        gpt=Schedule(250, 8, 1e-3, 30, decay=0.05),
+        s2mel=Schedule(200, 4, 8e-4, 20),
+        adversarial_from=120,
+        quantize_from=60,
+    )
+
+
+RECIPES = {"demo": demo_recipe, "gpu": gpu_recipe, "trial": trial_recipe}
+
+
+def sizes(width: int, text_tokens: int) -> Sizes:
+    """Dimensions that follow from the width of the semantic features."""
+    codebook = 512
+    gpt = GPTConfig(
+        model_dim=256,
+        layers=6,
+        heads=4,
+        max_mel_tokens=815,
+        max_text_tokens=300,
+        number_text_tokens=text_tokens,
+        number_mel_codes=codebook + 2,
+        start_mel_token=codebook,
+        stop_mel_token=codebook + 1,
+        condition_module=ConformerConfig(128, 384, 4, 2),
+        emo_condition_module=ConformerConfig(64, 192, 2, 2),
+        semantic_dim=width,
+        emo_perceiver_dim=128,
+        condition_num_latent=16,
+        perceiver_dim_head=32,
+        pos_table_len=1000,
+        # 6 s; clips are never longer in training.
+        cond_valid_frames=300,
+        # A phoneme lasts three to four codes; slow speech twice that.
+        codes_base=60,
+        codes_per_text_token=9.0,
+    )
+    return Sizes(
+        model=ModelConfig(
+            dataset=DatasetConfig("bpe.model", PHONEME_FILE),
+            gpt=gpt,
+            semantic_codec=SemanticCodecConfig(codebook, width, 8, 192, 512, 4),
+            s2mel=S2MelConfig(
+                PreprocessConfig(22050, SpectrogramConfig(1024, 1024, 256, 80)),
+                StyleEncoderConfig(
+                    64,
+                    growth_rate=16,
+                    bn_size=4,
+                    init_channels=64,
+                    head_channels=8,
+                    block_layers=(4, 6, 4),
+                ),
+                LengthRegulatorConfig(width, width, (1, 1, 1, 1)),
+                DiTConfig(192, 4, 6, 80, width, ff_multiple=64),
+                WaveNetConfig(192, 4, 5, 1),
+                gpt_layer=(gpt.model_dim, 128, 128, width),
+                diffusion_steps=10,
+            ),
+            vocoder=VocoderConfig("bigvgan", "indextts-service/demo"),
+            gpt_checkpoint="gpt.pth",
+            s2mel_checkpoint="s2mel.pth",
+            w2v_stat="wav2vec2bert_stats.pt",
+            emo_matrix="feat2.pt",
+            spk_matrix="feat1.pt",
+            emo_num=EMO_NUM,
+            semantic_layer=4,
+        ),
+        w2v_bert=W2VBertConfig(
+            hidden_size=width,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=4 * width,
+        ),
+        bigvgan=BigVGANConfig(
+            num_mels=80,
+            upsample_initial_channel=192,
+            upsample_rates=(8, 4, 4, 2),
+            upsample_kernel_sizes=(16, 8, 8, 4),
+            resblock_kernel_sizes=(3, 7),
+            resblock_dilation_sizes=((1, 3, 5), (1, 3, 5)),
+            use_tanh_at_final=True,
+            use_bias_at_final=False,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Making the data with the teacher, and reading it back as features."""

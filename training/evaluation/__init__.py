@@ -1,0 +1,1 @@
+"""Listening to what was trained, with a recognizer's ears."""

@@ -1,0 +1,124 @@
+"""Whether an emotion clip moves the speech its way: faster clips shorten, higher ones raise it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from indextts.infer_v2 import IndexTTS2
+from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
+from indextts.utils.audio_file import read_audio
+from training.data.teacher import RATE, Teacher
+from training.data.voices import MANNERS, SEEN
+from training.evaluation.floor import CLIP_TEXT, make_teacher, reference_clip
+from training.steps.texts import LANGUAGES, test_sentences
+from training.workspace import Workspace, write_atomically
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SEED = 1
+VOICES_PER_LANGUAGE = 3
+# Opposite manners, and the figure that tells them apart.
+PAIRS = (("slow", "fast"), ("low", "high"))
+# Where a speaking voice's pitch is looked for, in Hz, and over how long a frame.
+LOWEST, HIGHEST, FRAME = 60.0, 400.0, 0.04
+VOICED = 0.5
+SILENT_POWER = 1e-5
+
+
+def measure_emotion(work: Workspace, model: Path, voices: Path | None) -> dict[str, float]:
+    """Speak with emotion clips of opposite manners, of the same voice; write ``emotion.json``.
+
+    Returns:
+        `slow_to_fast` (ratio of lengths, above 1 if it works), `high_to_low` (ratio of pitches,
+        above 1 if it works), and the same of the clips themselves.
+    """
+    engine, teacher = IndexTTS2(model, device="cpu"), make_teacher(work, voices, 1)
+    ratios: dict[str, list[float]] = {}
+    cases = [
+        (language, voice)
+        for language in LANGUAGES
+        for voice in SEEN[language][:VOICES_PER_LANGUAGE]
+    ]
+    for language, voice in tqdm(cases, desc="emotion"):
+        speaker = read_audio(reference_clip(work, teacher, language, voice))
+        text = test_sentences(language)[0]
+        clips = {m: _clip(teacher, language, voice, m) for pair in PAIRS for m in pair}
+        made = {
+            manner: engine.synthesize(SynthesisRequest(text, speaker, emotion=clip, seed=SEED))
+            for manner, clip in clips.items()
+        }
+        for name, kind, measure in (
+            ("slow_to_fast", ("slow", "fast"), _length),
+            ("high_to_low", ("high", "low"), _pitch),
+        ):
+            _note(ratios, name, kind, measure, made)
+        _note(ratios, "clips_slow_to_fast", ("slow", "fast"), lambda c: c.seconds, clips)
+        _note(ratios, "clips_high_to_low", ("high", "low"), _clip_pitch, clips)
+    found = {name: round(float(np.median(values)), 3) for name, values in ratios.items()}
+    path = work.evaluation / "tests" / "emotion.json"
+    write_atomically(path, (json.dumps(found, indent=1) + "\n").encode())
+    log.info("%s", json.dumps(found))
+    return found
+
+
+def _note(
+    ratios: dict[str, list[float]],
+    name: str,
+    kind: tuple[str, str],
+    measure: Callable[[T], float],
+    of: dict[str, T],
+) -> None:
+    above, below = measure(of[kind[0]]), measure(of[kind[1]])
+    if above > 0 and below > 0:
+        ratios.setdefault(name, []).append(above / below)
+
+
+def _clip(teacher: Teacher, language: str, voice: str, manner: str) -> ReferenceAudio:
+    sound = teacher.speak(CLIP_TEXT[language], language, voice, MANNERS[manner])
+    return ReferenceAudio(sound, RATE)
+
+
+def _length(result: Synthesis) -> float:
+    return result.audio_seconds
+
+
+def _pitch(result: Synthesis) -> float:
+    return median_pitch(result.waveform, result.sample_rate)
+
+
+def _clip_pitch(clip: ReferenceAudio) -> float:
+    return median_pitch(clip.mono(), clip.sample_rate)
+
+
+def median_pitch(wave: NDArray[np.float32], rate: int) -> float:
+    """Median over the voiced frames in Hz, by autocorrelation; 0 where nothing is voiced."""
+    size = int(FRAME * rate)
+    found = []
+    for start in range(0, len(wave) - size, size // 2):
+        frame = wave[start : start + size].astype(np.float64)
+        frame = frame - frame.mean()
+        energy = float(frame @ frame)
+        if energy < SILENT_POWER * size:
+            continue
+        spectrum = np.fft.rfft(frame, 2 * size)
+        lags = np.fft.irfft(np.abs(spectrum) ** 2)[:size] / energy
+        # Fewer products enter at longer lags.
+        lags = lags * size / (size - np.arange(size))
+        first, last = int(rate / HIGHEST), int(rate / LOWEST)
+        window = lags[first:last]
+        # Multiples of the period fit as well: the shortest peak that is about the highest.
+        peak = (window[1:-1] >= window[:-2]) & (window[1:-1] >= window[2:])
+        good = np.flatnonzero(peak & (window[1:-1] > max(VOICED, 0.9 * window.max())))
+        if len(good):
+            found.append(rate / (first + 1 + int(good[0])))
+    return float(np.median(found)) if found else 0.0

@@ -1,0 +1,96 @@
+"""The card of the exported model: what it is, from what, how good, what it cannot do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from training.config import Recipe
+from training.data.spoken import spoken
+from training.workspace import Workspace, read_rows
+
+# Below these the checkpoint may be the default (issue "A small checkpoint of our own").
+MAX_WER, MAX_SYLLABLE_ERROR = 0.25, 0.30
+
+CARD = """\
+# Demonstration model of indextts-service
+
+A very small checkpoint of the IndexTTS2 architecture, made by `python -m training` in this
+repository. It is there so that a machine without the official weights can speak at all. It is no
+substitute for them: fetch those with `indextts download`.
+
+Licence: MIT, like the repository. {verdict}
+
+## Data
+{hours:.2f} h of synthetic speech, {sentences} sentences, {voices} voices (American and British
+English, Mandarin), no recordings of people. Teacher: Kokoro-82M (Apache-2.0), 8-bit. English
+sentences: examples in WordNet 3.0 (Princeton University, WordNet licence). Mandarin sentences:
+templates of ours over the dictionary of jieba (MIT). Readings: misaki's American dictionary
+(Apache-2.0) and pypinyin's tables (MIT); both are part of `phonemes.txt.gz`.
+
+## Training
+Steps: {steps}. Seed {seed}.
+
+## Quality
+{quality}
+
+## Limits
+- Trained on synthetic speech only, in few voices: a voice unlike those is imitated badly.
+- Words outside the dictionary are read by letter rules, which are right for half of them.
+- A Chinese character with several readings is read by the word around it only if that is listed.
+- "Emotion" means what the teacher can vary: faster, slower, higher, lower.
+  Loudness of a reference clip is not heard.
+"""
+
+
+def write_card(work: Workspace, recipe: Recipe, path: Path) -> None:
+    """Write the card with what is known about this run."""
+    rows = [row for row in spoken(work) if row.split == "train"]
+    steps = {
+        name: getattr(recipe, name).steps
+        for name in ("encoder", "codec", "vocoder", "style", "gpt", "s2mel")
+    }
+    summary = _summary(work)
+    text = CARD.format(
+        verdict=_verdict(summary),
+        hours=sum(row.seconds for row in rows) / 3600,
+        sentences=len(rows),
+        voices=len({row.voice for row in rows}),
+        steps=", ".join(f"{name} {count}" for name, count in steps.items()),
+        seed=recipe.seed,
+        quality=_quality(summary),
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def _summary(work: Workspace) -> dict[str, Any]:
+    path = work.evaluation / "tests" / "scores.json"
+    if not path.is_file():
+        return {}
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    return summary
+
+
+def _verdict(summary: dict[str, Any]) -> str:
+    wer = summary.get("en", {}).get("wer")
+    syllables = summary.get("zh", {}).get("syllable_error_rate")
+    if wer is None or syllables is None:
+        return "**It has not been scored: do not make it a default.**"
+    if wer <= MAX_WER and syllables <= MAX_SYLLABLE_ERROR:
+        return "It reaches the goal set for it."
+    return "**It does not reach the goal set for it; it is hard or impossible to understand.**"
+
+
+def _quality(summary: dict[str, Any]) -> str:
+    if not summary:
+        return "Not measured. `python -m training evaluate`, then export again."
+    lines = [f"- {key}: {json.dumps(value)}" for key, value in summary.items()]
+    return "By shared/tools/score_speech.py on 30 sentences of each language:\n\n" + "\n".join(
+        lines
+    )
+
+
+def last_curve_step(work: Workspace, step: str) -> int:
+    """How far a training has come by its curve."""
+    return max((int(row["step"]) for row in read_rows(work.curve(step))), default=0)

@@ -1,0 +1,1 @@
+"""What is needed for training only: helpers around the engine's modules, heads, critics."""

@@ -1,0 +1,112 @@
+"""What the trainings share: the data they start from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.stages.text.tokenizer import Tokenizer
+from training.config import Recipe
+from training.data.corpus import Corpus, load_cache, speech_batch
+from training.data.features import Item, load_items
+from training.loop import load_weights
+from training.vocabulary import spoken_ids, vocabulary_file
+from training.workspace import Workspace
+
+# Held-out sentences that a validation looks at.
+VALID_ITEMS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A run: where, how large, on what, with which utterances.
+
+    Attributes:
+        train, valid: of the split; `valid` falls back to `train` in trials without held-out ones.
+        voices: names in the order of their numbers.
+        symbols: ids of the vocabulary that are phonemes, not marks.
+    """
+
+    work: Workspace
+    recipe: Recipe
+    device: torch.device
+    train: Corpus
+    valid: Corpus
+    voices: tuple[str, ...]
+    symbols: frozenset[int]
+
+    def voice_numbers(self, items: Sequence[Item]) -> Tensor:
+        """int64 [B]."""
+        return torch.tensor([self.voices.index(i.row.voice) for i in items], device=self.device)
+
+    def phonemes(self, items: Sequence[Item]) -> list[Tensor]:
+        """Phoneme ids of each utterance, without punctuation and word breaks."""
+        return [torch.tensor([s for s in item.ids.tolist() if s in self.symbols]) for item in items]
+
+    def valid_batches(self, size: int) -> list[list[Item]]:
+        """The held-out utterances in fixed batches."""
+        items = self.valid.items[:: max(1, len(self.valid.items) // VALID_ITEMS)]
+        return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setting:
+    """Load the data.
+
+    Raises:
+        FileNotFoundError: an earlier step is missing.
+    """
+    if not vocabulary_file(work).is_file():
+        raise FileNotFoundError(f"{vocabulary_file(work)} is missing: run the step texts first")
+    tokenizer = Tokenizer(vocabulary_file(work))
+    items = load_items(work, tokenizer)
+    train = Corpus(items)
+    has_valid = any(item.row.split == "valid" for item in items)
+    return Setting(
+        work=work,
+        recipe=recipe,
+        device=device,
+        train=train,
+        valid=Corpus(items, "valid") if has_valid else train,
+        voices=tuple(sorted({item.row.voice for item in train.items})),
+        symbols=spoken_ids(tokenizer),
+    )
+
+
+def load_encoder(setting: Setting) -> W2VBertEncoder:
+    """The trained speech encoder, on the device, in eval mode."""
+    encoder = W2VBertEncoder(
+        setting.recipe.sizes.w2v_bert, setting.recipe.sizes.w2v_bert.num_hidden_layers
+    )
+    encoder.load_state_dict(load_weights(setting.work, "encoder")["encoder"])
+    return encoder.to(setting.device).requires_grad_(False).eval()
+
+
+@torch.inference_mode()
+def encode_all(setting: Setting, encoder: W2VBertEncoder) -> dict[str, Tensor]:
+    """Hidden states of all utterances, float16 [T, D] each, by name."""
+    found: dict[str, Tensor] = {}
+    items = all_items(setting)
+    for first in range(0, len(items), 32):
+        group = items[first : first + 32]
+        batch = speech_batch(group, setting.device)
+        hidden = encoder(batch.features, batch.mask)
+        for item, row in zip(group, hidden, strict=True):
+            found[item.name] = row[: len(item.speech)].half().cpu()
+    return found
+
+
+def all_items(setting: Setting) -> list[Item]:
+    """Training and held-out utterances, ordered by length."""
+    unique = {item.name: item for item in (*setting.train.items, *setting.valid.items)}
+    return sorted(unique.values(), key=lambda item: len(item.speech))
+
+
+def semantic_features(setting: Setting) -> dict[str, Tensor]:
+    """Normalised semantic features by utterance, float32 [T, D]."""
+    stats = load_weights(setting.work, "encoder")["stats"]
+    hidden = load_cache(setting.work, "hidden", "encoder")
+    return {k: (v.float() - stats["mean"]) / stats["var"].sqrt() for k, v in hidden.items()}

@@ -1,0 +1,204 @@
+"""Step ``gpt``: text and reference clips to codes, and the latents that go with them.
+
+Trained as it is used.  In decoding the k-th code is fed back with position k + 1, in the latent
+pass with position k (gpt.md 1.2): rows of both kinds are in every batch.  Decoding punishes codes
+that have occurred (penalty 10 by default), so the loss is taken from the scores after that
+penalty; otherwise a codebook of 512 entries could not repeat a sound.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from indextts.config import GPTConfig
+from indextts.stages.conditioning import ReferenceConditioner
+from indextts.stages.decoding.processors import repetition_penalty
+from indextts.stages.semantic_gpt import SemanticGPT
+from training.data.corpus import cropped, load_cache
+from training.data.features import Item
+from training.loop import (
+    Budget,
+    Learner,
+    Metrics,
+    autocast,
+    chooser,
+    load_weights,
+    save_tensors,
+    seed_all,
+    train,
+)  # fmt: skip
+from training.nets.trainable import initialise
+from training.steps.common import Setting, all_items, semantic_features
+
+# Least semantic frames of a reference clip: 2 s.  The most are the configuration's
+# cond_valid_frames, behind which the engine masks a clip too.
+MIN_CLIP = 100
+LATENT_ROWS = 0.3
+# Holds the sum of the exponentiated scores near one: with one beam, decoding applies the penalty to
+# raw scores, with several to log-probabilities; so both are the same.
+LEVEL = 1e-2
+SMOOTHING = 0.02
+IGNORED = -100
+
+
+class GPTTask:
+    """See the module."""
+
+    name = "gpt"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self.schedule, self.seed = setting.recipe.gpt, setting.recipe.seed
+        self._config = setting.recipe.sizes.model.gpt
+        self._features = semantic_features(setting)
+        self._codes = load_cache(setting.work, "codes", "codec")
+        seed_all(self.seed, self.name)
+        self.gpt, self.conditioner = SemanticGPT(self._config), ReferenceConditioner(self._config)
+        initialise(self.gpt)
+        initialise(self.conditioner)
+        modules = nn.ModuleDict({"gpt": self.gpt, "conditioner": self.conditioner})
+        self._learner = Learner(modules.to(setting.device), self.schedule)
+
+    def advance(self, index: int) -> dict[str, Tensor]:
+        s, choose = self._setting, chooser(self.seed, self.name, index)
+        items = s.train.batch(choose, self.schedule.batch)
+        for_latents = [choose.random() < LATENT_ROWS for _ in items]
+        with autocast(s.device):
+            conditions = self._conditions(items, choose)
+            logits, targets = self._run(items, conditions, for_latents)
+        loss, level, right = self._loss(logits, targets)
+        norm = self._learner.update(loss + LEVEL * level, index)
+        return {"loss": loss.detach(), "level": level.detach(), "right": right, "gradient": norm}
+
+    def _conditions(self, items: Sequence[Item], choose: random.Random) -> Tensor:
+        """Conditioning rows [B, N + 2, D] from another clip of the voice and one of the manner."""
+        voices = self._clips([self._setting.train.same_voice(i, choose) for i in items], choose)
+        manners = self._clips([self._setting.train.same_manner(i, choose) for i in items], choose)
+        latents, emotions = self.conditioner.voice(voices), self.conditioner.emotion(manners)
+        pairs = zip(latents.split(1), emotions.split(1), strict=True)
+        return torch.cat([self.conditioner.condition(a, b) for a, b in pairs])
+
+    def _clips(self, items: Sequence[Item], choose: random.Random) -> Tensor:
+        rows = [self._features[item.name] for item in items]
+        frames = choose.randint(MIN_CLIP, self._config.cond_valid_frames)
+        return cropped(rows, frames, choose).to(self._setting.device)
+
+    def _run(
+        self, items: Sequence[Item], conditions: Tensor, for_latents: Sequence[bool]
+    ) -> tuple[Tensor, Tensor]:
+        """Scores [B, n + 1, V] for each code and STOP, and what should come: [B, n + 1]."""
+        device, gpt = self._setting.device, self.gpt
+        rows, starts, targets = [], [], []
+        for item, condition, latent in zip(items, conditions, for_latents, strict=True):
+            codes = self._codes[item.name].to(device)
+            prefix = gpt.prefix(condition, item.ids.to(device))
+            rows.append(torch.cat((prefix, code_rows(gpt, codes, latent=latent))))
+            starts.append(len(prefix))
+            targets.append(F.pad(codes, (0, 1), value=self._config.stop_mel_token))
+        hidden = gpt.gpt(pad_sequence(rows, batch_first=True))
+        spoken = [h[s : s + len(t)] for h, s, t in zip(hidden, starts, targets, strict=True)]
+        logits = gpt.logits(pad_sequence(spoken, batch_first=True))
+        return logits, pad_sequence(targets, batch_first=True, padding_value=IGNORED)
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        inside = targets != IGNORED
+        scores = logits.log_softmax(-1)
+        punished = repetition_penalty(
+            scores, seen_codes(targets, self._config), self._setting.recipe.penalty
+        )
+        loss = F.cross_entropy(
+            punished[inside], targets[inside], label_smoothing=SMOOTHING if self.gpt.training else 0
+        )
+        level = logits.logsumexp(-1)[inside].square().mean()
+        right = (punished.argmax(-1) == targets)[inside].float().mean()
+        return loss, level, right
+
+    @torch.inference_mode()
+    def validate(self) -> Metrics:
+        choose = chooser(self.seed, self.name, "valid")
+        found = []
+        for items in self._setting.valid_batches(self.schedule.batch):
+            conditions = self._conditions(items, choose)
+            logits, targets = self._run(items, conditions, [False] * len(items))
+            loss, _, right = self._loss(logits, targets)
+            found.append(torch.stack((loss, right)))
+        loss, right = torch.stack(found).mean(0).tolist()
+        return {"loss": loss, "right": right}
+
+    def state(self) -> dict[str, Any]:
+        return self._learner.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._learner.restore(state)
+
+    def weights(self) -> dict[str, Any]:
+        return self._learner.weights()
+
+
+def code_rows(gpt: SemanticGPT, codes: Tensor, *, latent: bool) -> Tensor:
+    """Inputs of START and the codes, [n + 1, D], with the positions of one of the two passes."""
+    tokens = F.pad(codes, (1, 0), value=gpt.config.start_mel_token)
+    places = torch.arange(len(tokens), device=codes.device)
+    if not latent:
+        places = places + (places > 0).long()
+    rows: Tensor = gpt.mel_embedding(tokens) + gpt.mel_pos_embedding.emb(places)
+    return rows
+
+
+def seen_codes(targets: Tensor, config: GPTConfig) -> Tensor:
+    """Ids that the penalty acts on before each target, bool [B, n, V] (gpt.md 4.1)."""
+    codes = targets.clamp(min=0)
+    once = F.one_hot(codes, config.number_mel_codes).to(torch.int32)
+    seen = (once.cumsum(1) - once) > 0
+    seen[..., [1, config.start_mel_token]] = True
+    return seen
+
+
+def load_gpt(setting: Setting) -> tuple[SemanticGPT, ReferenceConditioner]:
+    """Both parts of the trained GPT, on the device, in eval mode."""
+    config = setting.recipe.sizes.model.gpt
+    weights = load_weights(setting.work, "gpt")
+    gpt, conditioner = SemanticGPT(config), ReferenceConditioner(config)
+    gpt.load_state_dict(weights["gpt"])
+    conditioner.load_state_dict(weights["conditioner"])
+    for module in (gpt, conditioner):
+        module.to(setting.device).requires_grad_(False).eval()
+    return gpt, conditioner
+
+
+@torch.inference_mode()
+def latent_all(setting: Setting) -> dict[str, Tensor]:
+    """Latents of all utterances with another clip of the voice, float16 [n, D], by name."""
+    gpt, conditioner = load_gpt(setting)
+    features, codes = semantic_features(setting), load_cache(setting.work, "codes", "codec")
+    longest = setting.recipe.sizes.model.gpt.cond_valid_frames
+    found: dict[str, Tensor] = {}
+    for item in all_items(setting):
+        choose = chooser(setting.recipe.seed, "latents", item.name)
+        voice, manner = (
+            features[clip.name][None, :longest].to(setting.device)
+            for clip in (
+                setting.train.same_voice(item, choose), setting.train.same_manner(item, choose)
+            )
+        )  # fmt: skip
+        condition = conditioner.condition(conditioner.voice(voice), conditioner.emotion(manner))
+        rows = gpt.latents(
+            [condition[0]], [item.ids.to(setting.device)], [codes[item.name].to(setting.device)]
+        )
+        found[item.name] = rows[0].half().cpu()
+    return found
+
+
+def train_gpt(setting: Setting, budget: Budget) -> bool:
+    """Train, then leave the latents of all utterances; True at the end."""
+    finished = train(GPTTask(setting), setting.work, budget)
+    if finished and not setting.work.cache("latents").is_file():
+        save_tensors(setting.work, "latents", latent_all(setting))
+    return finished

@@ -1,0 +1,165 @@
+"""Step ``s2mel``: codes and latents to mel by conditional flow matching (Lipman et al. 2022).
+
+As in the engine: a prompt of the same voice stands in front, its mel is given, and the rest is
+made.  Now and then all conditions are left out, which the guidance needs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from indextts.stages.acoustic import AcousticModel, frames_of
+from training.data.corpus import frame_mask, load_cache
+from training.data.features import Item
+from training.loop import Budget, Learner, Metrics, autocast, chooser, seed_all, train
+from training.nets.trainable import initialise
+from training.steps.codec import load_codec
+from training.steps.common import Setting
+
+SIGMA = 1e-6
+# Codes of a prompt: 1 to 3 s.
+MIN_PROMPT, MAX_PROMPT = 50, 150
+
+
+@dataclass(frozen=True, eq=False)
+class FlowBatch:
+    """Rows of prompt and speech.
+
+    Attributes:
+        mu: float32 [B, T, C].
+        mel: float32 [B, 80, T], of both.
+        lengths: int64 [B].
+        prompts: int64 [B], frames of the prompt.
+        style: float32 [B, S], of the prompt's clip.
+    """
+
+    mu: Tensor
+    mel: Tensor
+    lengths: Tensor
+    prompts: Tensor
+    style: Tensor
+
+
+class S2MelTask:
+    """See the module."""
+
+    name = "s2mel"
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self.schedule, self.seed = setting.recipe.s2mel, setting.recipe.seed
+        self._config = setting.recipe.sizes.model.s2mel
+        self._codes = load_cache(setting.work, "codes", "codec")
+        self._latents = load_cache(setting.work, "latents", "gpt")
+        self._styles = load_cache(setting.work, "styles", "style")
+        self._codec = load_codec(setting)
+        seed_all(self.seed, self.name)
+        self.s2mel = AcousticModel(self._config)
+        initialise(self.s2mel)
+        modules = nn.ModuleDict({"s2mel": self.s2mel})
+        self._learner = Learner(modules.to(setting.device), self.schedule)
+
+    def advance(self, index: int) -> dict[str, Tensor]:
+        s, choose = self._setting, chooser(self.seed, self.name, index)
+        items = s.train.batch(choose, self.schedule.batch)
+        drop = torch.rand(len(items), device=s.device) < self._config.DiT.class_dropout_prob
+        with autocast(s.device):
+            loss = self._loss(self._batch(items, choose), drop)
+        norm = self._learner.update(loss, index)
+        return {"loss": loss.detach(), "gradient": norm}
+
+    def _batch(self, items: Sequence[Item], choose: random.Random) -> FlowBatch:
+        device = self._setting.device
+        rows, mels, prompts, styles = [], [], [], []
+        for item in items:
+            clip = self._setting.train.same_voice(item, choose)
+            count = min(choose.randint(MIN_PROMPT, MAX_PROMPT), len(self._codes[clip.name]))
+            front_mu, front_mel = self._prompt(clip, count)
+            mu, mel = self._speech(item)
+            rows.append(torch.cat((front_mu, mu)))
+            mels.append(torch.cat((front_mel, mel)))
+            prompts.append(len(front_mel))
+            styles.append(self._styles[clip.name])
+        return FlowBatch(
+            mu=pad_sequence(rows, batch_first=True),
+            mel=pad_sequence(mels, batch_first=True).transpose(1, 2),
+            lengths=torch.tensor([len(row) for row in rows], device=device),
+            prompts=torch.tensor(prompts, device=device),
+            style=torch.stack(styles).to(device),
+        )
+
+    def _prompt(self, clip: Item, codes: int) -> tuple[Tensor, Tensor]:
+        """Condition and mel of the first codes of a clip, [Tr, C] and [Tr, 80]."""
+        whole = len(self._codes[clip.name])
+        frames = max(1, clip.mel.shape[1] * codes // whole)
+        embedded = self._embedded(clip)[:codes]
+        mu = self.s2mel.length_regulator.rows([embedded], [frames])[0]
+        return mu, clip.mel[:, :frames].T.float().to(self._setting.device)
+
+    def _speech(self, item: Item) -> tuple[Tensor, Tensor]:
+        """The same of a whole utterance, with the latents; what is longer is cut."""
+        device = self._setting.device
+        features = self.s2mel.gpt_layer(self._latents[item.name].float().to(device))
+        features = features + self._embedded(item)
+        frames = frames_of(len(features), self._config.frames_per_code)
+        mu = self.s2mel.length_regulator.rows([features], [frames])[0]
+        mel = item.mel.T.float().to(device)
+        both = min(len(mu), len(mel))
+        return mu[:both], mel[:both]
+
+    @torch.no_grad()
+    def _embedded(self, item: Item) -> Tensor:
+        codes = self._codes[item.name].to(self._setting.device)
+        return self._codec.quantizer.codebook.lookup(codes[None])[0].T
+
+    def _loss(self, batch: FlowBatch, drop: Tensor) -> Tensor:
+        """Distance of the velocity, over the frames behind the prompt."""
+        total = batch.mel.shape[-1]
+        front = frame_mask(batch.prompts, total)[:, None]
+        inside = frame_mask(batch.lengths, total)[:, None] & ~front
+        noise = torch.randn_like(batch.mel)
+        t = torch.rand(len(batch.mel), device=batch.mel.device)
+        place = t[:, None, None]
+        noisy = ((1 - (1 - SIGMA) * place) * noise + place * batch.mel) * ~front
+        velocity = batch.mel - (1 - SIGMA) * noise
+        keep = (~drop).float()
+        guess = self.s2mel.cfm.estimator(
+            noisy,
+            batch.mel * front * keep[:, None, None],
+            batch.lengths,
+            t,
+            batch.style * keep[:, None],
+            batch.mu * keep[:, None, None],
+        )
+        return ((guess.float() - velocity).square() * inside).sum() / (
+            inside.sum() * guess.shape[1]
+        )
+
+    @torch.inference_mode()
+    def validate(self) -> Metrics:
+        choose = chooser(self.seed, self.name, "valid")
+        losses = []
+        for items in self._setting.valid_batches(self.schedule.batch):
+            drop = torch.zeros(len(items), dtype=torch.bool, device=self._setting.device)
+            losses.append(self._loss(self._batch(items, choose), drop))
+        return {"loss": float(torch.stack(losses).mean())}
+
+    def state(self) -> dict[str, Any]:
+        return self._learner.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._learner.restore(state)
+
+    def weights(self) -> dict[str, Any]:
+        return self._learner.weights()
+
+
+def train_s2mel(setting: Setting, budget: Budget) -> bool:
+    return train(S2MelTask(setting), setting.work, budget)

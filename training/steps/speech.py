@@ -1,0 +1,60 @@
+"""Step ``speech``: the teacher speaks the plan into small sound files.
+
+Several processes share the work by ``--part 1/4`` and so on: each writes its own list, and each
+goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from indextts.stages.text.phonemes import load_phoneme_reader
+from training.data.spoken import spoken_list, write_ogg
+from training.data.teacher import RATE, Teacher
+from training.data.voices import MANNERS
+from training.workspace import Utterance, Workspace, append_row, read_utterances
+
+log = logging.getLogger(__name__)
+
+MIN_SECONDS, MAX_SECONDS = 0.8, 12.0
+
+
+def make_speech(
+    work: Workspace, voices: Path, hours: float, part: tuple[int, int], threads: int
+) -> float:
+    """Speak until there are `hours` of sound in all parts together; returns this part's seconds."""
+    reader = load_phoneme_reader(work.lexicon)
+    plan = read_utterances(work.texts)
+    if reader is None or not plan:
+        raise FileNotFoundError(f"{work.texts} is missing: run the step texts first")
+    index, parts = part
+    path = spoken_list(work, index)
+    done = read_utterances(path)
+    known = {row.name for row in done}
+    seconds = sum(row.seconds for row in done)
+    wanted = hours * 3600 / parts
+    teacher = Teacher(voices, work.root / "teacher", reader, threads)
+    rows = [row for row in plan[index - 1 :: parts] if row.name not in known]
+    with tqdm(total=round(wanted), initial=round(seconds), unit="s", desc="speech") as bar:
+        for row in rows:
+            if seconds >= wanted:
+                break
+            seconds += _speak(work, teacher, row, path)
+            bar.update(round(seconds) - bar.n)
+    if seconds < wanted:
+        log.warning("the plan is used up after %.2f h: make more texts", seconds / 3600)
+    return seconds
+
+
+def _speak(work: Workspace, teacher: Teacher, row: Utterance, path: Path) -> float:
+    sound = teacher.speak(row.text, row.language, row.voice, MANNERS[row.manner])
+    length = len(sound) / RATE
+    if not MIN_SECONDS <= length <= MAX_SECONDS:
+        return 0.0
+    write_ogg(work.audio(row.name), sound)
+    append_row(path, vars(replace(row, seconds=round(length, 3))))
+    return length

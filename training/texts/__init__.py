@@ -1,0 +1,1 @@
+"""Sentences to be spoken by the teacher, and hand-written ones to be judged by."""
