@@ -21,6 +21,7 @@ from indextts.config import (
     W2VBertConfig,
     WaveNetConfig,
 )
+from indextts.sampling import SamplingOptions
 from indextts.stages.text.phonemes import PHONEME_FILE
 
 EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
@@ -68,6 +69,8 @@ class Recipe:
         vocoder_frames: mel frames of a vocoder's training example.
         adversarial_from: vocoder steps before the discriminators act.
         quantize_from: codec steps before the codebook acts.
+        latents: whether the acoustic model hears the GPT's latents.  Without them it depends on the
+            codec only and is trained beside the GPT; their projection in the export is zero.
     """
 
     sizes: Sizes
@@ -78,27 +81,30 @@ class Recipe:
     gpt: Schedule
     s2mel: Schedule
     seed: int = 1
-    penalty: float = 10.0
+    penalty: float = 1.0
     vocoder_frames: int = 32
     adversarial_from: int = 10_000
     quantize_from: int = 800
+    latents: bool = False
 
 
 def demo_recipe() -> Recipe:
-    """The checkpoint of ``models/demo``, for two CPU cores and a day."""
+    """The checkpoint of ``models/demo``, for two CPU cores and two hours."""
     return Recipe(
         sizes=sizes(width=192, text_tokens=310),
-        encoder=Schedule(12_000, 16, 8e-4, 600),
-        codec=Schedule(8_000, 16, 8e-4, 300),
-        vocoder=Schedule(30_000, 6, 4e-4, 500, average=0.999),
-        style=Schedule(3_000, 32, 1e-3),
-        gpt=Schedule(16_000, 16, 8e-4, 800, decay=0.05, average=0.999),
-        s2mel=Schedule(20_000, 8, 6e-4, 800, average=0.999),
+        encoder=Schedule(1_500, 16, 1.2e-3, 150),
+        codec=Schedule(1_500, 16, 1.2e-3, 100),
+        vocoder=Schedule(7_500, 6, 6e-4, 200, average=0.999),
+        style=Schedule(600, 32, 1e-3, 100),
+        gpt=Schedule(3_600, 16, 1.5e-3, 300, decay=0.05, average=0.995),
+        s2mel=Schedule(4_200, 6, 1e-3, 300, average=0.998),
+        adversarial_from=100_000,
+        quantize_from=400,
     )
 
 
 def gpu_recipe() -> Recipe:
-    """The same model in fewer, larger steps, for half an hour on one large GPU."""
+    """The same model, larger batches and critics, for half an hour on one large GPU."""
     return Recipe(
         sizes=sizes(width=192, text_tokens=310),
         encoder=Schedule(5_000, 64, 1.2e-3, 500),
@@ -134,7 +140,7 @@ def sizes(width: int, text_tokens: int) -> Sizes:
     """Dimensions that follow from the width of the semantic features."""
     codebook = 512
     gpt = GPTConfig(
-        model_dim=256,
+        model_dim=192,
         layers=6,
         heads=4,
         max_mel_tokens=815,
@@ -172,7 +178,7 @@ def sizes(width: int, text_tokens: int) -> Sizes:
                     block_layers=(4, 6, 4),
                 ),
                 LengthRegulatorConfig(width, width, (1, 1, 1, 1)),
-                DiTConfig(192, 4, 6, 80, width, ff_multiple=64),
+                DiTConfig(192, 4, 4, 80, width, ff_multiple=64),
                 WaveNetConfig(192, 4, 5, 1),
                 gpt_layer=(gpt.model_dim, 128, 128, width),
                 diffusion_steps=10,
@@ -185,6 +191,7 @@ def sizes(width: int, text_tokens: int) -> Sizes:
             spk_matrix="feat1.pt",
             emo_num=EMO_NUM,
             semantic_layer=4,
+            sampling=SamplingOptions(num_beams=1, repetition_penalty=1.0),
         ),
         w2v_bert=W2VBertConfig(
             hidden_size=width,
@@ -195,10 +202,11 @@ def sizes(width: int, text_tokens: int) -> Sizes:
         bigvgan=BigVGANConfig(
             num_mels=80,
             upsample_initial_channel=192,
-            upsample_rates=(8, 4, 4, 2),
-            upsample_kernel_sizes=(16, 8, 8, 4),
-            resblock_kernel_sizes=(3, 7),
-            resblock_dilation_sizes=((1, 3, 5), (1, 3, 5)),
+            # The same factor everywhere has the fewest values in the late, wide stages.
+            upsample_rates=(4, 4, 4, 4),
+            upsample_kernel_sizes=(8, 8, 8, 8),
+            resblock_kernel_sizes=(7,),
+            resblock_dilation_sizes=((1, 3, 5),),
             use_tanh_at_final=True,
             use_bias_at_final=False,
         ),

@@ -244,5 +244,6 @@ class Learner:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 on CUDA, nothing elsewhere."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+    """bfloat16 where the device multiplies it faster than float32."""
+    fast = device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)

@@ -23,6 +23,7 @@ class Utterance:
         split: "train"; "valid" (seen voice, held-out sentence); "unseen" (held-out voice).
         manner: "plain", "fast", "slow", "high" or "low".
         seconds: length of the sound; 0 until it is made.
+        ends: seconds at which each phoneme ends, where that is known.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Utterance:
     split: str
     manner: str
     seconds: float = 0.0
+    ends: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def read_utterances(path: Path) -> list[Utterance]:
-    return [Utterance(**row) for row in read_rows(path)]
+    return [Utterance(**row | {"ends": tuple(row.get("ends", ()))}) for row in read_rows(path)]
 
 
 def write_utterances(path: Path, rows: Iterable[Utterance]) -> None:

@@ -99,7 +99,7 @@ def frame_mask(lengths: Tensor, total: int) -> Tensor:
     return torch.arange(total, device=lengths.device) < lengths[:, None]
 
 
-def padded(rows: Sequence[Tensor], device: torch.device, value: float = 0.0) -> Tensor:
+def padded(rows: Sequence[Tensor], device: torch.device, value: float = 0) -> Tensor:
     """[T_i, ...] -> [B, max T, ...] on the device."""
     return pad_sequence(list(rows), batch_first=True, padding_value=value).to(device)
 

@@ -32,6 +32,7 @@ class Item:
 
     Attributes:
         ids: int64 [L], text ids.
+        ends: float32 [L], seconds at which each of them ends; [0] where that is not known.
         speech: float16 [T, 160], input of the speech encoder.
         heard: int, frames of it that are not masked.
         style: float16 [m, 80], centred, input of the speaker encoder.
@@ -41,6 +42,7 @@ class Item:
 
     row: Utterance
     ids: Tensor
+    ends: Tensor
     speech: Tensor
     heard: int
     style: Tensor
@@ -100,7 +102,10 @@ def load_items(work: Workspace, tokenizer: Tokenizer) -> list[Item]:
         content |= torch.load(path, weights_only=True)
     items = [
         Item(
-            row, torch.tensor(tokenizer.ids(tokenizer.tokenize(row.phonemes))), **content[row.name]
+            row,
+            torch.tensor(tokenizer.ids(tokenizer.tokenize(row.phonemes))),
+            torch.tensor(row.ends, dtype=torch.float32),
+            **content[row.name],
         )
         for row in spoken(work)
         if row.name in content

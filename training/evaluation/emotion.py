@@ -84,7 +84,7 @@ def _note(
 
 
 def _clip(teacher: Teacher, language: str, voice: str, manner: str) -> ReferenceAudio:
-    sound = teacher.speak(CLIP_TEXT[language], language, voice, MANNERS[manner])
+    sound = teacher.speak(CLIP_TEXT[language], language, voice, MANNERS[manner]).sound
     return ReferenceAudio(sound, RATE)
 
 

@@ -42,7 +42,7 @@ def reference_clip(work: Workspace, teacher: Teacher | None, language: str, voic
 
 
 def _speak(teacher: Teacher, text: str, language: str, voice: str) -> NDArray[np.float32]:
-    return teacher.speak(text, language, voice, MANNERS["plain"])
+    return teacher.speak(text, language, voice, MANNERS["plain"]).sound
 
 
 def voice_of(language: str, number: int, voices: dict[str, tuple[str, ...]]) -> str:

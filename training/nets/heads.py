@@ -14,7 +14,9 @@ BLANK = 0
 
 
 class PhonemeHead(nn.Module):
-    """Frames to phonemes by connectionist temporal classification."""
+    """Frames to phonemes: frame by frame where it is known which symbol each frame belongs to,
+    else by connectionist temporal classification.
+    """
 
     def __init__(self, width: int, symbols: int) -> None:
         super().__init__()
@@ -28,6 +30,16 @@ class PhonemeHead(nn.Module):
             scores, torch.cat(targets).to(frames.device), lengths, counts,
             blank=BLANK, reduction="mean", zero_infinity=True,
         )  # fmt: skip
+
+    def frame_loss(self, frames: Tensor, labels: Tensor) -> Tensor:
+        """frames [B, T, D], symbol ids int64 [B, T] (-100 where none) -> mean loss a frame."""
+        return F.cross_entropy(self.linear(frames).float().transpose(1, 2), labels)
+
+    @torch.no_grad()
+    def frame_errors(self, frames: Tensor, labels: Tensor) -> tuple[int, int]:
+        """Frames that are read as another symbol, and the number of frames."""
+        wrong = (self.linear(frames).argmax(-1) != labels) & (labels >= 0)
+        return int(wrong.sum()), int((labels >= 0).sum())
 
     @torch.no_grad()
     def errors(self, frames: Tensor, lengths: Tensor, targets: list[Tensor]) -> tuple[int, int]:

@@ -75,7 +75,7 @@ class CodecTask:
             else:
                 chosen = quantised = narrow
             wide = self._wide(quantised)
-            phoneme = self.head.loss(wide, lengths, s.phonemes(items))
+            phoneme = s.phoneme_loss(self.head, wide, lengths, items)
             rebuilt = F.mse_loss(wide[inside].float(), features[inside])
             mel = self._mel_loss(items, wide)
         own, entry = narrow[inside].float(), chosen[inside].float()
@@ -160,7 +160,7 @@ class CodecTask:
         for items in s.valid_batches(self.schedule.batch):
             features, lengths = self._batch(items)
             _, wide = self.codec.quantize(features)
-            errors, count = self.head.errors(wide, lengths, s.phonemes(items))
+            errors, count = s.phoneme_errors(self.head, wide, lengths, items)
             wrong, total = wrong + errors, total + count
             mel.append(self._mel_loss(items, wide))
         return {

@@ -11,9 +11,11 @@ from torch import Tensor
 from indextts.layers.w2v_bert import W2VBertEncoder
 from indextts.stages.text.tokenizer import Tokenizer
 from training.config import Recipe
+from training.data.alignment import frame_labels
 from training.data.corpus import Corpus, load_cache, speech_batch
 from training.data.features import Item, load_items
 from training.loop import load_weights
+from training.nets.heads import PhonemeHead
 from training.vocabulary import spoken_ids, vocabulary_file
 from training.workspace import Workspace
 
@@ -46,6 +48,24 @@ class Setting:
     def phonemes(self, items: Sequence[Item]) -> list[Tensor]:
         """Phoneme ids of each utterance, without punctuation and word breaks."""
         return [torch.tensor([s for s in item.ids.tolist() if s in self.symbols]) for item in items]
+
+    def phoneme_loss(
+        self, head: PhonemeHead, frames: Tensor, lengths: Tensor, items: Sequence[Item]
+    ) -> Tensor:
+        """How badly frames [B, T, D] tell what is spoken."""
+        labels = frame_labels(items, self.device)
+        if labels is None:
+            return head.loss(frames, lengths, self.phonemes(items))
+        return head.frame_loss(frames, labels)
+
+    def phoneme_errors(
+        self, head: PhonemeHead, frames: Tensor, lengths: Tensor, items: Sequence[Item]
+    ) -> tuple[int, int]:
+        """Wrong ones, and how many there are: frames where they are aligned, else phonemes."""
+        labels = frame_labels(items, self.device)
+        if labels is None:
+            return head.errors(frames, lengths, self.phonemes(items))
+        return head.frame_errors(frames, labels)
 
     def valid_batches(self, size: int) -> list[list[Item]]:
         """The held-out utterances in fixed batches."""

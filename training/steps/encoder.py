@@ -49,7 +49,7 @@ class EncoderTask:
         batch = speech_batch(items, s.device)
         with autocast(s.device):
             hidden = self.encoder(batch.features, batch.mask)
-            phoneme = self.head.loss(hidden, batch.lengths, s.phonemes(items))
+            phoneme = s.phoneme_loss(self.head, hidden, batch.lengths, items)
             guess = self.reconstruction(hidden)
         inside = frame_mask(batch.lengths, hidden.shape[1])
         rebuilt = F.l1_loss(guess[inside].float(), batch.features[inside])
@@ -63,7 +63,7 @@ class EncoderTask:
         for items in s.valid_batches(self.schedule.batch):
             batch = speech_batch(items, s.device)
             hidden = self.encoder(batch.features, batch.mask)
-            errors, count = self.head.errors(hidden, batch.lengths, s.phonemes(items))
+            errors, count = s.phoneme_errors(self.head, hidden, batch.lengths, items)
             wrong, total = wrong + errors, total + count
         return {"phoneme_error": wrong / max(1, total)}
 

@@ -34,6 +34,7 @@ from training.loop import (
     seed_all,
     train,
 )  # fmt: skip
+from training.nets.guidance import Path, guidance_loss, guided, text_path
 from training.nets.trainable import initialise
 from training.steps.common import Setting, all_items, semantic_features
 
@@ -44,6 +45,8 @@ LATENT_ROWS = 0.3
 # Holds the sum of the exponentiated scores near one: with one beam, decoding applies the penalty to
 # raw scores, with several to log-probabilities; so both are the same.
 LEVEL = 1e-2
+GUIDANCE = 0.2
+CORRUPTED = 0.1
 SMOOTHING = 0.02
 IGNORED = -100
 
@@ -68,14 +71,18 @@ class GPTTask:
 
     def advance(self, index: int) -> dict[str, Tensor]:
         s, choose = self._setting, chooser(self.seed, self.name, index)
+        self.gpt.train()
         items = s.train.batch(choose, self.schedule.batch)
         for_latents = [choose.random() < LATENT_ROWS for _ in items]
         with autocast(s.device):
             conditions = self._conditions(items, choose)
-            logits, targets = self._run(items, conditions, for_latents)
+            logits, targets, guidance = self._run(items, conditions, for_latents)
         loss, level, right = self._loss(logits, targets)
-        norm = self._learner.update(loss + LEVEL * level, index)
-        return {"loss": loss.detach(), "level": level.detach(), "right": right, "gradient": norm}
+        norm = self._learner.update(loss + LEVEL * level + GUIDANCE * guidance, index)
+        return {
+            "loss": loss.detach(), "guidance": guidance.detach(), "level": level.detach(),
+            "right": right, "gradient": norm,
+        }  # fmt: skip
 
     def _conditions(self, items: Sequence[Item], choose: random.Random) -> Tensor:
         """Conditioning rows [B, N + 2, D] from another clip of the voice and one of the manner."""
@@ -92,20 +99,33 @@ class GPTTask:
 
     def _run(
         self, items: Sequence[Item], conditions: Tensor, for_latents: Sequence[bool]
-    ) -> tuple[Tensor, Tensor]:
-        """Scores [B, n + 1, V] for each code and STOP, and what should come: [B, n + 1]."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores [B, n + 1, V] for each code and STOP, what should come [B, n + 1], and how far
+        the guided heads look from where they should.
+        """
         device, gpt = self._setting.device, self.gpt
         rows, starts, targets = [], [], []
+        paths: list[Path | None] = []
         for item, condition, latent in zip(items, conditions, for_latents, strict=True):
             codes = self._codes[item.name].to(device)
             prefix = gpt.prefix(condition, item.ids.to(device))
-            rows.append(torch.cat((prefix, code_rows(gpt, codes, latent=latent))))
+            heard = self._corrupted(codes) if gpt.training else codes
+            rows.append(torch.cat((prefix, code_rows(gpt, heard, latent=latent))))
             starts.append(len(prefix))
             targets.append(F.pad(codes, (0, 1), value=self._config.stop_mel_token))
-        hidden = gpt.gpt(pad_sequence(rows, batch_first=True))
+            paths.append(text_path(item, len(codes), len(condition), len(prefix)))
+        hidden, look = guided(gpt.gpt, pad_sequence(rows, batch_first=True))
         spoken = [h[s : s + len(t)] for h, s, t in zip(hidden, starts, targets, strict=True)]
         logits = gpt.logits(pad_sequence(spoken, batch_first=True))
-        return logits, pad_sequence(targets, batch_first=True, padding_value=IGNORED)
+        guidance = guidance_loss(look, paths)
+        return logits, pad_sequence(targets, batch_first=True, padding_value=IGNORED), guidance
+
+    def _corrupted(self, codes: Tensor) -> Tensor:
+        """Some codes replaced by others: what to say next must be read from the text, because in
+        decoding the past may be wrong.
+        """
+        other = torch.randint_like(codes, self._config.start_mel_token)
+        return torch.where(torch.rand(codes.shape, device=codes.device) < CORRUPTED, other, codes)
 
     def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inside = targets != IGNORED
@@ -123,14 +143,15 @@ class GPTTask:
     @torch.inference_mode()
     def validate(self) -> Metrics:
         choose = chooser(self.seed, self.name, "valid")
+        self.gpt.eval()
         found = []
         for items in self._setting.valid_batches(self.schedule.batch):
             conditions = self._conditions(items, choose)
-            logits, targets = self._run(items, conditions, [False] * len(items))
+            logits, targets, guidance = self._run(items, conditions, [False] * len(items))
             loss, _, right = self._loss(logits, targets)
-            found.append(torch.stack((loss, right)))
-        loss, right = torch.stack(found).mean(0).tolist()
-        return {"loss": loss, "right": right}
+            found.append(torch.stack((loss, right, guidance)))
+        loss, right, guided = torch.stack(found).mean(0).tolist()
+        return {"loss": loss, "right": right, "guidance": guided}
 
     def state(self) -> dict[str, Any]:
         return self._learner.state()
@@ -197,8 +218,8 @@ def latent_all(setting: Setting) -> dict[str, Tensor]:
 
 
 def train_gpt(setting: Setting, budget: Budget) -> bool:
-    """Train, then leave the latents of all utterances; True at the end."""
+    """Train, then leave the latents of all utterances if wanted; True at the end."""
     finished = train(GPTTask(setting), setting.work, budget)
-    if finished and not setting.work.cache("latents").is_file():
+    if finished and setting.recipe.latents and not setting.work.cache("latents").is_file():
         save_tensors(setting.work, "latents", latent_all(setting))
     return finished

@@ -24,8 +24,8 @@ from training.steps.codec import load_codec
 from training.steps.common import Setting
 
 SIGMA = 1e-6
-# Codes of a prompt: 1 to 3 s.
-MIN_PROMPT, MAX_PROMPT = 50, 150
+# Codes of a prompt: half a second to 2 s.
+MIN_PROMPT, MAX_PROMPT = 25, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +57,16 @@ class S2MelTask:
         self.schedule, self.seed = setting.recipe.s2mel, setting.recipe.seed
         self._config = setting.recipe.sizes.model.s2mel
         self._codes = load_cache(setting.work, "codes", "codec")
-        self._latents = load_cache(setting.work, "latents", "gpt")
+        self._latents = (
+            load_cache(setting.work, "latents", "gpt") if setting.recipe.latents else None
+        )
         self._styles = load_cache(setting.work, "styles", "style")
         self._codec = load_codec(setting)
         seed_all(self.seed, self.name)
         self.s2mel = AcousticModel(self._config)
         initialise(self.s2mel)
+        if self._latents is None:
+            silence(self.s2mel.gpt_layer)
         modules = nn.ModuleDict({"s2mel": self.s2mel})
         self._learner = Learner(modules.to(setting.device), self.schedule)
 
@@ -106,8 +110,10 @@ class S2MelTask:
     def _speech(self, item: Item) -> tuple[Tensor, Tensor]:
         """The same of a whole utterance, with the latents; what is longer is cut."""
         device = self._setting.device
-        features = self.s2mel.gpt_layer(self._latents[item.name].float().to(device))
-        features = features + self._embedded(item)
+        features = self._embedded(item)
+        if self._latents is not None:
+            latents = self._latents[item.name].float().to(device)
+            features = features + self.s2mel.gpt_layer(latents)
         frames = frames_of(len(features), self._config.frames_per_code)
         mu = self.s2mel.length_regulator.rows([features], [frames])[0]
         mel = item.mel.T.float().to(device)
@@ -159,6 +165,14 @@ class S2MelTask:
 
     def weights(self) -> dict[str, Any]:
         return self._learner.weights()
+
+
+@torch.no_grad()
+def silence(layers: nn.Sequential) -> None:
+    """Make the layers give nothing, and keep them from learning."""
+    for parameter in layers[-1].parameters():
+        parameter.zero_()
+    layers.requires_grad_(False)
 
 
 def train_s2mel(setting: Setting, budget: Budget) -> bool:

@@ -51,10 +51,12 @@ def make_speech(
 
 
 def _speak(work: Workspace, teacher: Teacher, row: Utterance, path: Path) -> float:
-    sound = teacher.speak(row.text, row.language, row.voice, MANNERS[row.manner])
-    length = len(sound) / RATE
+    spoken = teacher.speak(row.text, row.language, row.voice, MANNERS[row.manner])
+    if len(spoken.ends) != len(row.phonemes.split()):
+        raise ValueError(f"{row.name}: {len(spoken.ends)} ends, phonemes {row.phonemes}")
+    length = len(spoken.sound) / RATE
     if not MIN_SECONDS <= length <= MAX_SECONDS:
         return 0.0
-    write_ogg(work.audio(row.name), sound)
-    append_row(path, vars(replace(row, seconds=round(length, 3))))
+    write_ogg(work.audio(row.name), spoken.sound)
+    append_row(path, vars(replace(row, seconds=round(length, 3), ends=spoken.ends)))
     return length
