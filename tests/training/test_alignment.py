@@ -12,7 +12,7 @@ from tests.training.tiny_run import LEXICON
 from training.data.alignment import frame_labels, symbol_places
 from training.data.corpus import Corpus
 from training.data.features import Item
-from training.data.teacher import FRAME_SECONDS, RATE, _english, speech_range, symbol_ends
+from training.data.teacher import FRAME_SECONDS, LEAD_SECONDS, RATE, _english, speech_range, symbol_ends
 from training.nets.guidance import Look, Path, guidance_loss, guided, text_path
 from training.steps.common import Setting
 
@@ -47,7 +47,7 @@ def test_labels_need_an_alignment(setting: Setting) -> None:
 
 def test_durations_are_added_up_by_symbol() -> None:
     ends = symbol_ends(np.array([4.0, 1, 2, 3, 5, 9]), [0, 0, 2, 3])
-    np.testing.assert_allclose(ends, np.array([7, 7, 10, 15]) * FRAME_SECONDS)
+    np.testing.assert_allclose(ends, np.array([7, 7, 10, 15]) * FRAME_SECONDS - LEAD_SECONDS)
 
 
 def test_silence_at_both_ends_is_found() -> None:
