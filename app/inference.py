@@ -247,6 +247,8 @@ class InferenceRunner:
             "on" if engine.deepspeed_enabled else "off",
             seconds,
         )
+        if engine.model_notice:
+            log.warning("%s: %s", engine.model_name, engine.model_notice)
         self._tell()
         return True
 

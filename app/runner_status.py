@@ -20,6 +20,7 @@ class RunnerStatus:
         fallback: what the service had to give up to go on, or empty.
         queue_length: requests waiting for the engine.
         uptime: seconds since the worker started.
+        model_notice: what people should know about the checkpoint, or empty.
     """
 
     status: Status
@@ -35,6 +36,7 @@ class RunnerStatus:
     deepspeed_enabled: bool = False
     model_name: str | None = None
     model_version: str | None = None
+    model_notice: str = ""
     sample_rate: int | None = None
     supports_emotion_text: bool = False
 
@@ -96,6 +98,7 @@ def describe(
         deepspeed_enabled=engine.deepspeed_enabled,
         model_name=engine.model_name,
         model_version=engine.model_version,
+        model_notice=engine.model_notice,
         sample_rate=engine.sample_rate,
         supports_emotion_text=engine.supports_emotion_text,
     )

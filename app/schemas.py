@@ -208,6 +208,11 @@ class HealthResponse(Schema):
     precision = fields.Str(required=True, allow_none=True)
     model_name = fields.Str(required=True, allow_none=True)
     model_version = fields.Str(required=True, allow_none=True)
+    model_notice = fields.Str(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What to know about this model before judging its speech."},
+    )
     emotion_text = fields.Bool(
         required=True, metadata={"description": "Whether emo_text can be used."}
     )

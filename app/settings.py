@@ -69,7 +69,12 @@ class Settings:
         40_000_000, "Server", "Largest request body.", minimum=1024, maximum=1 << 31
     )
     # Model
-    model_dir: str = setting("models/IndexTTS", "Model", "Folder of the checkpoints.")
+    model_dir: str = setting(
+        "auto",
+        "Model",
+        "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
+        "`models/demo` while there is nothing in it.",
+    )
     device: str = setting("auto", "Model", "`auto`, `cpu`, `cuda` or `cuda:N`.")
     precision: str = setting(
         "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")

@@ -276,6 +276,8 @@ class ModelConfig:
     semantic_layer: int = 17
     # How codes are drawn where a request does not say.
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    # What people should know before they judge the speech; shown wherever the model is named.
+    notice: str = ""
 
     def __post_init__(self) -> None:
         if len(self.emo_num) != 8:

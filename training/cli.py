@@ -110,6 +110,14 @@ def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
     return run.score(listing, args.scorer)
 
 
+def _examples(args: argparse.Namespace, work: Workspace) -> int:
+    from training.evaluation.floor import make_teacher
+    from training.steps.examples import make_examples
+
+    make_examples(make_teacher(work, args.voices, args.threads), args.output)
+    return 0
+
+
 def _status(args: argparse.Namespace, work: Workspace) -> int:
     from training.status import show
 
@@ -131,6 +139,7 @@ STEPS: dict[str, tuple[Callable[[argparse.Namespace, Workspace], int], str]] = {
     "emotion": (_emotion, "make the emotion table"),
     "export": (_export, "write the model directory"),
     "evaluate": (_evaluate, "speak the test sentences and score them"),
+    "examples": (_examples, "the teacher speaks the clips of examples/voices"),
     "status": (_status, "what is done; curves as PNG"),
 }
 
@@ -175,7 +184,9 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
         own.add_argument("--extra", type=int, default=0, help="held-out sentences besides")
         own.add_argument("--model", type=Path, help="default WORK/demo")
         own.add_argument("--scorer", type=Path, default=Path("../shared/tools/score_speech.py"))
-    if name in ("speech", "evaluate"):
+    elif name == "examples":
+        own.add_argument("--output", type=Path, default=Path("examples/voices"))
+    if name in ("speech", "evaluate", "examples"):
         own.add_argument("--voices", type=Path, default=None, help="folder of *.bin of kokoro-js")
     if name in ("encoder", "codec", "vocoder", "style", "gpt", "s2mel"):
         own.add_argument(

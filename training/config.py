@@ -25,7 +25,11 @@ from indextts.sampling import SamplingOptions
 from indextts.stages.text.phonemes import PHONEME_FILE
 
 EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
-# Semantic frames and mel frames a second.
+NOTICE = (
+    "This is the small demonstration model, trained on synthetic speech: its voice is rough and it "
+    "imitates few voices well. Fetch the official model with: indextts download"
+)
+# Semantic frames a second.
 CODE_RATE = 50.0
 
 
@@ -192,6 +196,7 @@ def sizes(width: int, text_tokens: int) -> Sizes:
             emo_num=EMO_NUM,
             semantic_layer=4,
             sampling=SamplingOptions(num_beams=1, repetition_penalty=1.0),
+            notice=NOTICE,
         ),
         w2v_bert=W2VBertConfig(
             hidden_size=width,

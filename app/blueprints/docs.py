@@ -8,6 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, send_file
 
+from app.services import services
+
 STRICT_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -68,7 +70,7 @@ def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
 
     @bp.get("/openapi.json")
     def openapi() -> Response:
-        return jsonify(document)
+        return jsonify(with_notice(document, services().runner.status().model_notice))
 
     @bp.get("/docs")
     def docs() -> Response:
@@ -90,6 +92,14 @@ def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
         return _cached(send_file(package_folder(package) / path, mimetype=kind))
 
     return bp
+
+
+def with_notice(document: dict[str, Any], notice: str) -> dict[str, Any]:
+    """The document with a remark about the model at the top of its description."""
+    if not notice:
+        return document
+    info = document["info"]
+    return {**document, "info": {**info, "description": f"> {notice}\n\n{info['description']}"}}
 
 
 def package_folder(package: str) -> Path:

@@ -22,6 +22,7 @@ def health() -> tuple[Response, int]:
         precision=status.precision,
         model_name=status.model_name,
         model_version=status.model_version,
+        model_notice=status.model_notice or None,
         emotion_text=status.supports_emotion_text,
         queue_length=status.queue_length,
         queue_capacity=status.queue_capacity,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from indextts.model_files import AUTO, MODEL_DIRS
+
 if TYPE_CHECKING:
     from indextts.request import Progress, Synthesis
-
-DEFAULT_MODEL_DIR = Path("models/IndexTTS")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,9 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument(
         "--model-dir",
         type=Path,
-        default=DEFAULT_MODEL_DIR,
+        default=Path(AUTO),
         metavar="DIR",
-        help="default %(default)s",
+        help=f"default: {MODEL_DIRS[0]}, or {MODEL_DIRS[1]} while that is empty",
     )
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
@@ -154,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
     engine = IndexTTS2(
         args.model_dir, args.device, args.precision, args.deepspeed, verbalizer=args.verbalizer
     )
+    if engine.model_notice:
+        sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")
     with ProgressBar(quiet=args.quiet) as bar:
         result = engine.synthesize(request, Control(progress=bar.update))
     write_wav(args.output, result.waveform, result.sample_rate)

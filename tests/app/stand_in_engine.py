@@ -51,6 +51,7 @@ class StandInEngine:
     deepspeed_enabled = False
     model_name = "stand-in"
     model_version = "0"
+    model_notice = "It only hums."
     supports_emotion_text = False
     sample_rate = RATE
 

@@ -12,7 +12,14 @@ from tests.training.tiny_run import LEXICON
 from training.data.alignment import frame_labels, symbol_places
 from training.data.corpus import Corpus
 from training.data.features import Item
-from training.data.teacher import FRAME_SECONDS, LEAD_SECONDS, RATE, _english, speech_range, symbol_ends
+from training.data.teacher import (
+    FRAME_SECONDS,
+    LEAD_SECONDS,
+    RATE,
+    _english,
+    speech_range,
+    symbol_ends,
+)
 from training.nets.guidance import Look, Path, guidance_loss, guided, text_path
 from training.steps.common import Setting
 

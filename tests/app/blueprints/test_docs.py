@@ -39,3 +39,14 @@ def test_docs_can_be_switched_off(make_app: AppMaker) -> None:
     client = make_app(start=False, docs=False).test_client()
     for path in ("/docs", "/redoc", "/openapi.json", "/docs/assets/swagger-ui.css"):
         assert client.get(path).status_code == 404
+
+
+def test_the_description_begins_with_the_notice_of_the_model(
+    client: FlaskClient, make_app: AppMaker
+) -> None:
+    def description(browser: FlaskClient) -> str:
+        return str(browser.get("/openapi.json").get_json()["info"]["description"])
+
+    assert description(client).startswith("> It only hums.\n\nText to speech")
+    loading = make_app(start=False).test_client()
+    assert description(loading).startswith("Text to speech")

@@ -19,6 +19,7 @@ def test_healthy(client: FlaskClient) -> None:
         "precision": "fp32",
         "model_name": "stand-in",
         "model_version": "0",
+        "model_notice": "It only hums.",
         "emotion_text": False,
         "queue_length": 0,
         "queue_capacity": 6,
