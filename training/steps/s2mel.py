@@ -26,6 +26,8 @@ from training.steps.common import Setting
 SIGMA = 1e-6
 # Codes of a prompt: half a second to 2 s.
 MIN_PROMPT, MAX_PROMPT = 25, 100
+# Greatest share of wrong codes in a prompt.
+PROMPT_ERRORS = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,8 @@ class S2MelTask:
         """Condition and mel of the first codes of a clip, [Tr, C] and [Tr, 80]."""
         whole = len(self._codes[clip.name])
         frames = max(1, clip.mel.shape[1] * codes // whole)
-        embedded = self._embedded(clip)[:codes]
+        heard = self._misheard(self._codes[clip.name][:codes])
+        embedded = self._vectors(heard)
         mu = self.s2mel.length_regulator.rows([embedded], [frames])[0]
         return mu, clip.mel[:, :frames].T.float().to(self._setting.device)
 
@@ -120,10 +123,22 @@ class S2MelTask:
         both = min(len(mu), len(mel))
         return mu[:both], mel[:both]
 
-    @torch.no_grad()
+    def _misheard(self, codes: Tensor) -> Tensor:
+        """Some codes replaced by others of the clip.
+
+        The speech encoder knows the training clips better than those of strangers; the model must
+        not trust the codes of a prompt more than they deserve there.
+        """
+        wrong = torch.rand(len(codes)) < float(torch.rand(())) * PROMPT_ERRORS
+        return torch.where(wrong, codes[torch.randint(len(codes), (len(codes),))], codes)
+
     def _embedded(self, item: Item) -> Tensor:
-        codes = self._codes[item.name].to(self._setting.device)
-        return self._codec.quantizer.codebook.lookup(codes[None])[0].T
+        return self._vectors(self._codes[item.name])
+
+    @torch.no_grad()
+    def _vectors(self, codes: Tensor) -> Tensor:
+        """int64 [n] -> the codec's vectors [n, H]."""
+        return self._codec.quantizer.codebook.lookup(codes[None].to(self._setting.device))[0].T
 
     def _loss(self, batch: FlowBatch, drop: Tensor) -> Tensor:
         """Distance of the velocity, over the frames behind the prompt."""
