@@ -9,7 +9,10 @@ import soundfile as sf
 
 from training.data.spoken import PEAK
 from training.data.teacher import RATE, Teacher
-from training.data.voices import Manner
+from training.data.voices import MANNERS, Manner
+
+
+PLAIN = MANNERS["plain"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Clip:
     voice: str
     language: str
     text: str
-    manner: Manner = Manner()
+    manner: Manner = PLAIN
 
 
 _WALK = "I went for a long walk by the river this morning, and it was lovely."
