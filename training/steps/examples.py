@@ -11,7 +11,6 @@ from training.data.spoken import PEAK
 from training.data.teacher import RATE, Teacher
 from training.data.voices import MANNERS, Manner
 
-
 PLAIN = MANNERS["plain"]
 
 
