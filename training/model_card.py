@@ -48,7 +48,7 @@ def write_card(work: Workspace, recipe: Recipe, path: Path) -> None:
     """Write the card with what is known about this run."""
     rows = [row for row in spoken(work) if row.split == "train"]
     steps = {
-        name: getattr(recipe, name).steps
+        name: last_curve_step(work, name)
         for name in ("encoder", "codec", "vocoder", "style", "gpt", "s2mel")
     }
     summary = _summary(work)

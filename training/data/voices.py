@@ -15,6 +15,11 @@ UNSEEN = {
     "en": ("af_aoede", "am_echo", "bf_isabella", "bm_lewis"),
     "zh": ("zf_xiaoyi", "zm_yunxia"),
 }
+# Twelve seen voices, in turn, speak the test sentences.
+TESTED = {
+    "en": ("af_heart", "am_michael", "bf_emma", "am_fenrir", "af_bella", "bm_george"),
+    "zh": MANDARIN,
+}
 SEEN = {"en": ENGLISH, "zh": MANDARIN}
 
 

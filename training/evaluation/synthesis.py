@@ -18,7 +18,7 @@ from indextts.request import Synthesis, SynthesisRequest
 from indextts.stages.vocoder import Vocoder
 from indextts.utils.audio_file import read_audio, write_wav
 from training.data.teacher import Teacher
-from training.data.voices import SEEN, UNSEEN
+from training.data.voices import TESTED, UNSEEN
 from training.evaluation.floor import make_teacher, reference_clip, voice_of
 from training.loop import load_weights
 from training.nets.heads import MelDecoder
@@ -60,7 +60,7 @@ def speak_tests(
     loaded = time.perf_counter() - start
     teacher = None if voices is None else make_teacher(work, voices, 1)
     found: list[Spoken] = []
-    for folder, choice in (("tests", SEEN), ("unseen", UNSEEN)):
+    for folder, choice in (("tests", TESTED), ("unseen", UNSEEN)):
         listing = work.evaluation / folder / "list.jsonl"
         listing.unlink(missing_ok=True)
         rows = [
