@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def _speak(teacher: Teacher, text: str, language: str, voice: str) -> NDArray[np
     return teacher.speak(text, language, voice, MANNERS["plain"]).sound
 
 
-def voice_of(language: str, number: int, voices: dict[str, tuple[str, ...]]) -> str:
+def voice_of(language: str, number: int, voices: Mapping[str, tuple[str, ...]]) -> str:
     """Voices of a language in turn."""
     return voices[language][number % len(voices[language])]
 
