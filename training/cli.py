@@ -110,6 +110,21 @@ def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
     return run.score(listing, args.scorer)
 
 
+def _import(args: argparse.Namespace, work: Workspace) -> int:
+    from training.steps import common, import_model
+
+    if not work.lexicon.is_file():
+        import_model.take_words(work, args.model)
+    import_model.take_weights(work, _recipe(args), args.model)
+    try:
+        setting = common.open_setting(work, _recipe(args), _device(args))
+    except FileNotFoundError as error:
+        log.info("%s; then import again", error)
+        return 3
+    import_model.make_caches(setting)
+    return 0
+
+
 def _examples(args: argparse.Namespace, work: Workspace) -> int:
     from training.evaluation.floor import make_teacher
     from training.steps.examples import make_examples
@@ -134,6 +149,7 @@ STEPS: dict[str, tuple[Callable[[argparse.Namespace, Workspace], int], str]] = {
     "codec": (_trained("codec"), "train the codec on it"),
     "vocoder": (_trained("vocoder"), "train the vocoder (needs only features)"),
     "style": (_trained("style"), "train the speaker encoder (needs only features)"),
+    "import": (_import, "go on from an exported model"),
     "gpt": (_trained("gpt"), "train the GPT (needs codec)"),
     "s2mel": (_trained("s2mel"), "train the acoustic model (needs gpt, style)"),
     "emotion": (_emotion, "make the emotion table"),
@@ -184,6 +200,8 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
         own.add_argument("--extra", type=int, default=0, help="held-out sentences besides")
         own.add_argument("--model", type=Path, help="default WORK/demo")
         own.add_argument("--scorer", type=Path, default=Path("../shared/tools/score_speech.py"))
+    elif name == "import":
+        own.add_argument("model", type=Path, nargs="?", default=Path("models/demo"))
     elif name == "examples":
         own.add_argument("--output", type=Path, default=Path("examples/voices"))
     if name in ("speech", "evaluate", "examples"):

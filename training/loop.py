@@ -48,6 +48,10 @@ class Task(Protocol):
         """Take :meth:`state` back."""
         ...
 
+    def begin(self, weights: dict[str, Any]) -> None:
+        """Take :meth:`weights` as first values."""
+        ...
+
     def weights(self) -> dict[str, Any]:
         """State dicts for later steps, by part."""
         ...
@@ -79,6 +83,8 @@ def train(task: Task, work: Workspace, budget: Budget) -> bool:
         saved = torch.load(path, map_location="cpu", weights_only=False)
         first = int(saved["steps"])
         task.restore(saved["task"])
+    elif work.weights(task.name).is_file():
+        task.begin(load_weights(work, task.name))
     end = budget.clock() + 60 * budget.minutes
     bar = tqdm(total=steps, initial=min(first, steps), desc=task.name, mininterval=2)
     done = first
@@ -228,6 +234,16 @@ class Learner:
         self._optimizer.load_state_dict(state["optimizer"])
         if self._average is not None:
             for key, value in state["average"].items():
+                self._average[key].copy_(value)
+
+    @torch.no_grad()
+    def begin(self, weights: dict[str, dict[str, Tensor]]) -> None:
+        """Take weights of some of the modules as first values."""
+        for name, state in weights.items():
+            if name in self.modules:
+                self.modules[name].load_state_dict(state)
+        if self._average is not None:
+            for key, value in self.modules.state_dict().items():
                 self._average[key].copy_(value)
 
     def weights(self) -> dict[str, dict[str, Tensor]]:

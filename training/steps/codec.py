@@ -176,6 +176,9 @@ class CodecTask:
         self._learner.restore(state)
         self._use.copy_(state["use"])
 
+    def begin(self, weights: dict[str, Any]) -> None:
+        self._learner.begin(weights)
+
     def weights(self) -> dict[str, Any]:
         found = self._learner.weights()
         return {"codec": found["codec"], "mel": found["mel"]}

@@ -73,6 +73,9 @@ class EncoderTask:
     def restore(self, state: dict[str, Any]) -> None:
         self._learner.restore(state)
 
+    def begin(self, weights: dict[str, Any]) -> None:
+        self._learner.begin(weights)
+
     def weights(self) -> dict[str, Any]:
         found = self._learner.weights()
         return {"encoder": found["encoder"], "stats": _statistics(self._setting, self.encoder)}

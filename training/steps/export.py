@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 60_000_000
 # A score that no code can be behind.
 NEVER = -100.0
-_GENERATOR = "bigvgan_generator.safetensors"
+GENERATOR = "bigvgan_generator.safetensors"
 
 
 def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
@@ -71,7 +71,7 @@ def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
     _save(weights["encoder"]["encoder"], cache / "w2v-bert-2.0" / "model.safetensors")
     _save(weights["codec"]["codec"], cache / "semantic_codec_model.safetensors")
     _save(weights["style"]["style"], cache / "campplus.safetensors")
-    _save(_without_filters(weights["vocoder"]["vocoder"]), cache / "bigvgan" / _GENERATOR)
+    _save(_without_filters(weights["vocoder"]["vocoder"]), cache / "bigvgan" / GENERATOR)
     write_card(work, recipe, folder / "MODEL_CARD.md")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     log.info("%s: %.1f MB", folder, size / 1e6)

@@ -178,6 +178,9 @@ class S2MelTask:
     def restore(self, state: dict[str, Any]) -> None:
         self._learner.restore(state)
 
+    def begin(self, weights: dict[str, Any]) -> None:
+        self._learner.begin(weights)
+
     def weights(self) -> dict[str, Any]:
         return self._learner.weights()
 

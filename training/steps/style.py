@@ -78,6 +78,9 @@ class StyleTask:
     def restore(self, state: dict[str, Any]) -> None:
         self._learner.restore(state)
 
+    def begin(self, weights: dict[str, Any]) -> None:
+        self._learner.begin(weights)
+
     def weights(self) -> dict[str, Any]:
         return self._learner.weights()
 

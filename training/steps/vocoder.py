@@ -106,6 +106,9 @@ class VocoderTask:
         self._learner.restore(state["vocoder"])
         self._critics.restore(state["critics"])
 
+    def begin(self, weights: dict[str, Any]) -> None:
+        self._learner.begin(weights)
+
     def weights(self) -> dict[str, Any]:
         return self._learner.weights()
 
