@@ -49,7 +49,7 @@ def test_labels_need_an_alignment(setting: Setting) -> None:
     corpus: Corpus = setting.train
     without = next(item for item in corpus.items if not len(item.ends))
     assert frame_labels([*items, without], setting.device) is None
-    assert text_path(without, 5, 3, 20) is None
+    assert text_path(None, 3, 20) is None
 
 
 def test_durations_are_added_up_by_symbol() -> None:
@@ -95,7 +95,7 @@ def test_guidance_rewards_looking_at_the_right_place() -> None:
 
 def test_an_utterance_guides_to_its_own_symbols(setting: Setting) -> None:
     item = aligned(setting)[0]
-    path = text_path(item, len(item.speech), 7, 7 + len(item.ids) + 2)
+    path = text_path(symbol_places(item, len(item.speech)), 7, 7 + len(item.ids) + 2)
     assert path is not None
     assert path.keys.shape == (len(item.speech) + 1, 2)
     # Row 7 is the text's start mark; the symbols follow it.

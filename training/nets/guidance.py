@@ -17,8 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from indextts.layers.gpt2 import GPT2
-from training.data.alignment import symbol_places
-from training.data.features import Item
 
 GUIDED_HEADS = 2
 
@@ -44,18 +42,18 @@ class Look:
     keys: Tensor
 
 
-def text_path(item: Item, codes: int, conditions: int, start: int) -> Path | None:
-    """The path of an utterance; None where its alignment is not known.
+def text_path(places: Tensor | None, conditions: int, start: int) -> Path | None:
+    """The path of a line; None where its alignment is not known.
 
     Args:
-        codes: n, the codes of the utterance.
+        places: int64 [n], the symbol of each code.
         conditions: rows before the text's start mark.
         start: rows before START.
     """
-    if len(item.ends) != len(item.ids):
+    if places is None:
         return None
     # START is read before anything is spoken: it looks where the first code will.
-    places = F.pad(symbol_places(item, codes), (1, 0))
+    places = F.pad(places, (1, 0))
     first = conditions + 1
     return Path(start, first + torch.stack((places, places + 1), dim=-1))
 

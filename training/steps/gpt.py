@@ -23,6 +23,7 @@ from indextts.stages.decoding.processors import repetition_penalty
 from indextts.stages.semantic_gpt import SemanticGPT
 from training.data.corpus import cropped, load_cache
 from training.data.features import Item
+from training.data.splice import Line, Splicer, line_of
 from training.loop import (
     Budget,
     Learner,
@@ -47,6 +48,7 @@ LATENT_ROWS = 0.3
 LEVEL = 1e-2
 GUIDANCE = 0.2
 CORRUPTED = 0.1
+SPLICED = 0.5
 SMOOTHING = 0.02
 IGNORED = -100
 
@@ -62,6 +64,7 @@ class GPTTask:
         self._config = setting.recipe.sizes.model.gpt
         self._features = semantic_features(setting)
         self._codes = load_cache(setting.work, "codes", "codec")
+        self._splicer = Splicer(setting.train.items, self._codes)
         seed_all(self.seed, self.name)
         self.gpt, self.conditioner = SemanticGPT(self._config), ReferenceConditioner(self._config)
         initialise(self.gpt)
@@ -76,13 +79,23 @@ class GPTTask:
         for_latents = [choose.random() < LATENT_ROWS for _ in items]
         with autocast(s.device):
             conditions = self._conditions(items, choose)
-            logits, targets, guidance = self._run(items, conditions, for_latents)
+            logits, targets, guidance = self._run(
+                self._lines(items, choose), conditions, for_latents
+            )
         loss, level, right = self._loss(logits, targets)
         norm = self._learner.update(loss + LEVEL * level + GUIDANCE * guidance, index)
         return {
             "loss": loss.detach(), "guidance": guidance.detach(), "level": level.detach(),
             "right": right, "gradient": norm,
         }  # fmt: skip
+
+    def _lines(self, items: Sequence[Item], choose: random.Random) -> list[Line]:
+        return [
+            self._splicer.line(item, self._codes[item.name], choose)
+            if choose.random() < SPLICED
+            else line_of(item, self._codes[item.name])
+            for item in items
+        ]
 
     def _conditions(self, items: Sequence[Item], choose: random.Random) -> Tensor:
         """Conditioning rows [B, N + 2, D] from another clip of the voice and one of the manner."""
@@ -98,7 +111,7 @@ class GPTTask:
         return cropped(rows, frames, choose).to(self._setting.device)
 
     def _run(
-        self, items: Sequence[Item], conditions: Tensor, for_latents: Sequence[bool]
+        self, lines: Sequence[Line], conditions: Tensor, for_latents: Sequence[bool]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Scores [B, n + 1, V] for each code and STOP, what should come [B, n + 1], and how far
         the guided heads look from where they should.
@@ -106,14 +119,14 @@ class GPTTask:
         device, gpt = self._setting.device, self.gpt
         rows, starts, targets = [], [], []
         paths: list[Path | None] = []
-        for item, condition, latent in zip(items, conditions, for_latents, strict=True):
-            codes = self._codes[item.name].to(device)
-            prefix = gpt.prefix(condition, item.ids.to(device))
+        for line, condition, latent in zip(lines, conditions, for_latents, strict=True):
+            codes = line.codes.to(device)
+            prefix = gpt.prefix(condition, line.ids.to(device))
             heard = self._corrupted(codes) if gpt.training else codes
             rows.append(torch.cat((prefix, code_rows(gpt, heard, latent=latent))))
             starts.append(len(prefix))
             targets.append(F.pad(codes, (0, 1), value=self._config.stop_mel_token))
-            paths.append(text_path(item, len(codes), len(condition), len(prefix)))
+            paths.append(text_path(line.places, len(condition), len(prefix)))
         hidden, look = guided(gpt.gpt, pad_sequence(rows, batch_first=True))
         spoken = [h[s : s + len(t)] for h, s, t in zip(hidden, starts, targets, strict=True)]
         logits = gpt.logits(pad_sequence(spoken, batch_first=True))
@@ -147,7 +160,8 @@ class GPTTask:
         found = []
         for items in self._setting.valid_batches(self.schedule.batch):
             conditions = self._conditions(items, choose)
-            logits, targets, guidance = self._run(items, conditions, [False] * len(items))
+            lines = [line_of(item, self._codes[item.name]) for item in items]
+            logits, targets, guidance = self._run(lines, conditions, [False] * len(items))
             loss, _, right = self._loss(logits, targets)
             found.append(torch.stack((loss, right, guidance)))
         loss, right, guided = torch.stack(found).mean(0).tolist()

@@ -1,0 +1,128 @@
+"""The model that a fresh machine speaks with, and the clips it is tried with."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+import soundfile as sf
+from numpy.typing import NDArray
+
+from indextts.cli.main import main
+from indextts.infer_v2 import IndexTTS2
+from indextts.model_files import MODEL_DIRS
+from indextts.request import Synthesis, SynthesisRequest
+from indextts.utils.audio_file import read_audio
+from tests.app.gunicorn_server import ROOT, running_server
+from training.evaluation.emotion import median_pitch
+
+MODEL = ROOT / MODEL_DIRS[1]
+VOICES = ROOT / "examples" / "voices"
+ENGLISH = "The children were playing in the garden when the rain began."
+MANDARIN = "明天早上我们一起去公园散步吧。"
+CLIPS = sorted(path.stem for path in VOICES.glob("*.flac"))
+# Speech of the teacher has 0.05 to 0.13 s for a phoneme.
+LEAST, MOST = 0.03, 0.21
+
+
+@pytest.fixture(scope="module")
+def engine() -> IndexTTS2:
+    return IndexTTS2(MODEL, device="cpu")
+
+
+def speak(engine: IndexTTS2, text: str, voice: str, emotion: str | None = None) -> Synthesis:
+    clip = read_audio(VOICES / f"{voice}.flac")
+    mood = None if emotion is None else read_audio(VOICES / f"{emotion}.flac")
+    return engine.synthesize(SynthesisRequest(text, clip, emotion=mood, seed=1))
+
+
+def loud_share(wave: NDArray[np.float32], rate: int, low: float, high: float) -> float:
+    """Share of the power between two frequencies."""
+    power = np.abs(np.fft.rfft(wave.astype(np.float64))) ** 2
+    band = np.fft.rfftfreq(len(wave), 1 / rate)
+    return float(power[(band >= low) & (band < high)].sum() / power.sum())
+
+
+def test_it_is_small_safe_and_explained() -> None:
+    files = [path for path in MODEL.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 60_000_000
+    assert {path.suffix for path in files} <= {
+        ".safetensors",
+        ".model",
+        ".gz",
+        ".yaml",
+        ".json",
+        ".md",
+    }
+    card = (MODEL / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for word in ("MIT", "Kokoro", "wer", "indextts download"):
+        assert word in card
+
+
+def test_every_file_is_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(MODEL)]) == 0, capsys.readouterr().out
+
+
+def test_it_says_that_it_is_no_substitute(engine: IndexTTS2) -> None:
+    assert "indextts download" in engine.model_notice
+    assert engine.default_sampling.repetition_penalty == 1.0
+
+
+def test_there_are_three_voices_a_language_and_a_pair_of_moods() -> None:
+    assert len([name for name in CLIPS if name.startswith("en_")]) == 3
+    assert len([name for name in CLIPS if name.startswith("zh_")]) == 3
+    assert {"emotion_calm", "emotion_excited"} < set(CLIPS)
+    for name in CLIPS:
+        clip = read_audio(VOICES / f"{name}.flac")
+        assert 2.0 < clip.seconds < 6.0
+        assert 0.3 < float(np.abs(clip.samples).max()) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "voice"),
+    [(ENGLISH, "en_female"), (ENGLISH, "zh_male"), (MANDARIN, "zh_female"), (MANDARIN, "en_male")],
+)
+def test_it_speaks(engine: IndexTTS2, text: str, voice: str) -> None:
+    result = speak(engine, text, voice)
+    segment = result.segments[0]
+    assert not result.warnings
+    assert not segment.truncated
+    assert LEAST < result.audio_seconds / segment.text_tokens < MOST
+    level = float(np.sqrt(np.mean(result.waveform.astype(np.float64) ** 2)))
+    assert 0.01 < level < 0.4
+    assert loud_share(result.waveform, result.sample_rate, 80, 4000) > 0.8
+    assert 60 < median_pitch(result.waveform, result.sample_rate) < 400
+
+
+def test_the_voice_is_that_of_the_clip(engine: IndexTTS2) -> None:
+    high, low = (
+        median_pitch(result.waveform, result.sample_rate)
+        for result in (speak(engine, ENGLISH, voice) for voice in ("en_female", "en_male"))
+    )
+    assert high > 1.2 * low
+
+
+def test_an_excited_clip_makes_it_faster(engine: IndexTTS2) -> None:
+    calm, excited = (
+        speak(engine, ENGLISH, "en_male", emotion).audio_seconds
+        for emotion in ("emotion_calm", "emotion_excited")
+    )
+    assert excited < 0.9 * calm
+
+
+def test_the_service_speaks_with_it_and_says_so(tmp_path: Path) -> None:
+    clip = (VOICES / "zh_young.flac").read_bytes().hex()
+    with running_server(tmp_path, clip, engine="", model_dir=MODEL, device="cpu") as server:
+        health = server.health().json()
+        assert (health["model_name"], health["model_loaded"]) == ("demo", True)
+        assert "indextts download" in health["model_notice"]
+        assert health["model_notice"] in server.log
+        description = requests.get(f"{server.url}/openapi.json", timeout=10).json()["info"]
+        assert health["model_notice"] in description["description"]
+        answer = server.speak(MANDARIN).json()
+    wave, rate = sf.read(io.BytesIO(bytes.fromhex(answer["audio_hex"])), dtype="float32")
+    assert answer["audio_length"] == pytest.approx(len(wave) / rate)
+    assert 60 < median_pitch(wave, rate) < 400
