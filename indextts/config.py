@@ -237,6 +237,8 @@ class S2MelConfig:
     frames_per_code: float = 1.72
     diffusion_steps: int = 25
     guidance_rate: float = 0.7
+    # Of the standard normal noise that sampling starts from (the temperature of Popov et al. 2021).
+    noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
         _require(self.dit_type, "DiT", "s2mel.dit_type")

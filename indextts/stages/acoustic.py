@@ -134,7 +134,7 @@ class AcousticModel(nn.Module):
             torch.tensor(totals, device=self.device),
             voice.mel,
             voice.style,
-            _padded_noise(drawn, totals, bands).to(self.device),
+            self.config.noise_scale * _padded_noise(drawn, totals, bands).to(self.device),
             steps=self.config.diffusion_steps if steps is None else steps,
             guidance_rate=self.config.guidance_rate if guidance is None else guidance,
             on_step=on_step,
