@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from training.evaluation.synthesis import resynthesize
 from training.loop import chooser
 from training.steps.common import Setting, all_items, load_encoder, semantic_features
 from training.steps.export import export_model
+from training.steps.vocoder import VocoderTask
 from training.workspace import Workspace, read_rows
 
 
@@ -147,3 +149,31 @@ def test_a_cut_off_line_of_the_list_is_passed_over(tmp_path: Path) -> None:
     from training.vocabulary import vocabulary_file
 
     assert len(load_items(work, Tokenizer(vocabulary_file(work)))) == 18
+
+
+def test_the_vocoder_hears_what_the_acoustic_model_makes(setting: Setting) -> None:
+    guesses = load_cache(setting.work, "mels", "s2mel")
+    items = setting.train.items
+    assert guesses.keys() == {item.name for item in items}
+    for item in items:
+        assert guesses[item.name].shape[0] == item.mel.shape[0]
+        assert abs(guesses[item.name].shape[1] - item.mel.shape[1]) <= 4
+        assert guesses[item.name].isfinite().all()
+    task = VocoderTask(setting)
+    starts = [1] * 4
+    true = torch.zeros(4, items[0].mel.shape[0], setting.recipe.vocoder_frames)
+    heard = task._heard(items[:4], starts, true, _Always(0.0))
+    for row, item in zip(heard, items[:4], strict=True):
+        torch.testing.assert_close(row, guesses[item.name][:, 1 : 1 + row.shape[1]].float())
+    assert torch.equal(task._heard(items[:4], starts, true, _Always(0.99)), true)
+
+
+class _Always(random.Random):
+    """Draws one number for ever."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self._value = value
+
+    def random(self) -> float:
+        return self._value

@@ -18,7 +18,17 @@ from torch.nn.utils.rnn import pad_sequence
 from indextts.stages.acoustic import AcousticModel, frames_of
 from training.data.corpus import frame_mask, load_cache
 from training.data.features import Item
-from training.loop import Budget, Learner, Metrics, autocast, chooser, seed_all, train
+from training.loop import (
+    Budget,
+    Learner,
+    Metrics,
+    autocast,
+    chooser,
+    load_weights,
+    save_tensors,
+    seed_all,
+    train,
+)  # fmt: skip
 from training.nets.trainable import initialise
 from training.steps.codec import load_codec
 from training.steps.common import Setting
@@ -104,6 +114,23 @@ class S2MelTask:
             prompts=torch.tensor(prompts, device=device),
             style=torch.stack(styles).to(device),
         )
+
+    def guess(self, item: Item, clip: Item) -> Tensor:
+        """The utterance's mel as the engine would make it from its codes: float32 [80, F]."""
+        mu, mel = self._speech(item)
+        front_mu, front_mel = self._prompt(clip, min(MAX_PROMPT, len(self._codes[clip.name])))
+        both = torch.cat((front_mu, mu))[None]
+        noise = torch.randn(1, mel.shape[1], both.shape[1], device=both.device)
+        made = self.s2mel.cfm.sample(
+            both,
+            torch.tensor([both.shape[1]], device=both.device),
+            front_mel.T[None],
+            self._styles[clip.name][None].to(both.device),
+            noise * self._config.noise_scale,
+            steps=self._config.diffusion_steps,
+            guidance_rate=self._config.guidance_rate,
+        )
+        return made[0, :, len(front_mel) :]
 
     def _prompt(self, clip: Item, codes: int) -> tuple[Tensor, Tensor]:
         """Condition and mel of the first codes of a clip, [Tr, C] and [Tr, 80]."""
@@ -201,5 +228,25 @@ def silence(layers: nn.Sequential) -> None:
     layers.requires_grad_(False)
 
 
+@torch.inference_mode()
+def mel_all(setting: Setting) -> dict[str, Tensor]:
+    """Mels of all training utterances behind another clip of the voice, float16 [80, F], by name;
+    in time with the real ones.
+    """
+    task, work = S2MelTask(setting), setting.work
+    model = task.s2mel
+    model.load_state_dict(load_weights(work, "s2mel")["s2mel"])
+    found: dict[str, Tensor] = {}
+    for item in setting.train.items:
+        seed_all(setting.recipe.seed, "mels", item.name)
+        choose = chooser(setting.recipe.seed, "mels", item.name)
+        found[item.name] = task.guess(item, setting.train.same_voice(item, choose)).half().cpu()
+    return found
+
+
 def train_s2mel(setting: Setting, budget: Budget) -> bool:
-    return train(S2MelTask(setting), setting.work, budget)
+    """Train, then leave the mels that it makes of the training utterances; True at the end."""
+    finished = train(S2MelTask(setting), setting.work, budget)
+    if finished and not setting.work.cache("mels").is_file():
+        save_tensors(setting.work, "mels", mel_all(setting))
+    return finished

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from indextts.layers.bigvgan import BigVGAN
 from indextts.utils.mel import mel_spectrogram
 from training.config import Schedule
+from training.data.corpus import load_cache
 from training.data.features import Item
 from training.loop import Budget, Learner, Metrics, chooser, seed_all, train
 from training.nets.critics import (
@@ -26,6 +28,8 @@ from training.steps.common import Setting
 
 MEL, SPECTRAL, ADVERSARIAL, FEATURES = 15.0, 1.0, 1.0, 2.0
 BETAS = (0.8, 0.99)
+# Share of mels that are the acoustic model's, where it is trained already.
+GUESSED = 0.75
 
 
 class VocoderTask:
@@ -39,6 +43,8 @@ class VocoderTask:
         self.schedule, self.seed = recipe.vocoder, recipe.seed
         self._preprocess = recipe.sizes.model.s2mel.preprocess_params
         self._hop = recipe.sizes.bigvgan.samples_per_frame
+        known = setting.work.cache("mels").is_file()
+        self._guesses = load_cache(setting.work, "mels", "s2mel") if known else {}
         seed_all(self.seed, self.name)
         self.vocoder = BigVGAN(recipe.sizes.bigvgan)
         make_trainable(self.vocoder)
@@ -55,9 +61,11 @@ class VocoderTask:
     def advance(self, index: int) -> dict[str, Tensor]:
         s = self._setting
         choose = chooser(self.seed, self.name, index)
-        wave = self._waves(s.train.any(choose, self.schedule.batch), choose)  # [B, n]
+        items = s.train.any(choose, self.schedule.batch)
+        starts = self._starts(items, choose)
+        wave = self._waves(items, starts)  # [B, n]
         mel = self._mel(wave)
-        made = self.vocoder(mel)  # [B, 1, n]
+        made = self.vocoder(self._heard(items, starts, mel, choose))  # [B, 1, n]
         mel_loss = (self._mel(made[:, 0]) - mel).abs().mean()
         spectral = spectral_loss(wave, made[:, 0])
         loss = MEL * mel_loss + SPECTRAL * spectral
@@ -76,15 +84,35 @@ class VocoderTask:
         found["gradient"] = self._learner.update(loss, index)
         return found
 
-    def _waves(self, items: Sequence[Item], choose: random.Random) -> Tensor:
-        """A window of each utterance, whole mel frames: float32 [B, n]."""
+    def _starts(self, items: Sequence[Item], choose: random.Random) -> list[int]:
+        """First mel frame of a window of each utterance."""
+        width = self._setting.recipe.vocoder_frames
+        return [choose.randrange(max(1, len(i.wave) // self._hop - width)) for i in items]
+
+    def _waves(self, items: Sequence[Item], starts: Sequence[int]) -> Tensor:
+        """The windows, whole mel frames: float32 [B, n]."""
         length = self._setting.recipe.vocoder_frames * self._hop
         rows = []
-        for item in items:
-            start = choose.randrange(max(1, len(item.wave) - length))
-            row = item.wave[start : start + length].float() / 32767
-            rows.append(torch.nn.functional.pad(row, (0, length - len(row))))
+        for item, start in zip(items, starts, strict=True):
+            row = item.wave[start * self._hop :][:length].float() / 32767
+            rows.append(F.pad(row, (0, length - len(row))))
         return torch.stack(rows).to(self._setting.device)
+
+    def _heard(
+        self, items: Sequence[Item], starts: Sequence[int], mel: Tensor, choose: random.Random
+    ) -> Tensor:
+        """What the vocoder is given, [B, 80, F]: the true mel, or mostly, where there is one, the
+        mel that the acoustic model makes of the same codes.  That one is smooth where it does not
+        know; the vocoder learns what such mels sound like.
+        """
+        rows = list(mel)
+        width = mel.shape[-1]
+        for row, (item, start) in enumerate(zip(items, starts, strict=True)):
+            guess = self._guesses.get(item.name)
+            if guess is not None and choose.random() < GUESSED:
+                part = guess[:, start : start + width].float().to(mel.device)
+                rows[row] = torch.cat((part, mel[row, :, part.shape[1] :]), dim=1)
+        return torch.stack(rows)
 
     def _mel(self, wave: Tensor) -> Tensor:
         return mel_spectrogram(wave, self._preprocess.spect_params, self._preprocess.sr)
@@ -94,7 +122,7 @@ class VocoderTask:
         choose = chooser(self.seed, self.name, "valid")
         losses = []
         for items in self._setting.valid_batches(self.schedule.batch):
-            wave = self._waves(items, choose)
+            wave = self._waves(items, self._starts(items, choose))
             mel = self._mel(wave)
             losses.append((self._mel(self.vocoder(mel)[:, 0]) - mel).abs().mean())
         return {"mel": float(torch.stack(losses).mean())}
