@@ -101,7 +101,7 @@ def demo_recipe() -> Recipe:
         vocoder=Schedule(7_500, 6, 6e-4, 200, average=0.999),
         style=Schedule(600, 32, 1e-3, 100),
         gpt=Schedule(3_600, 16, 1.5e-3, 300, decay=0.05, average=0.995),
-        s2mel=Schedule(4_200, 6, 1e-3, 100, average=0.998),
+        s2mel=Schedule(4_200, 6, 4e-4, 50, average=0.995),
         adversarial_from=100_000,
         quantize_from=400,
     )
