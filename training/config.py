@@ -96,12 +96,12 @@ def demo_recipe() -> Recipe:
     """The checkpoint of ``models/demo``, for two CPU cores and two hours."""
     return Recipe(
         sizes=sizes(width=192, text_tokens=310),
-        encoder=Schedule(1_500, 16, 1.2e-3, 150),
-        codec=Schedule(1_500, 16, 1.2e-3, 100),
-        vocoder=Schedule(7_500, 6, 6e-4, 200, average=0.999),
+        encoder=Schedule(1_200, 16, 1.2e-3, 150),
+        codec=Schedule(1_200, 16, 1.2e-3, 100),
+        vocoder=Schedule(3_900, 6, 6e-4, 200, average=0.999),
         style=Schedule(600, 32, 1e-3, 100),
-        gpt=Schedule(3_600, 16, 1.5e-3, 300, decay=0.05, average=0.995),
-        s2mel=Schedule(4_200, 6, 4e-4, 50, average=0.995),
+        gpt=Schedule(3_700, 16, 1.5e-3, 300, decay=0.05, average=0.995),
+        s2mel=Schedule(4_500, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
         quantize_from=400,
     )
