@@ -12,7 +12,7 @@ from training.data.corpus import load_cache
 from training.loop import Budget, load_weights
 from training.steps.export import export_model
 from training.steps.gpt import GPTTask
-from training.steps.import_model import make_caches, take_weights, take_words
+from training.steps.import_model import TEXT_TABLE, make_caches, take_weights, take_words
 from training.steps.vocoder import VocoderTask
 from training.vocabulary import vocabulary_file
 from training.workspace import Workspace
@@ -38,8 +38,8 @@ def test_weights_come_back_in_half_precision(
     ours, theirs = load_weights(imported, step), load_weights(trained_run, step)
     for part, state in ours.items():
         for key, value in state.items():
-            if "mel_head" in key:
-                continue  # the export rules START out
+            if "mel_head" in key or key == TEXT_TABLE:
+                continue  # the export rules START out, and leaves out what no text has
             torch.testing.assert_close(value, theirs[part][key], atol=1e-3, rtol=2e-3)
 
 

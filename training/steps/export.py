@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -54,15 +54,16 @@ def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
     for name in ("w2v-bert-2.0", "bigvgan"):
         (cache / name).mkdir(parents=True, exist_ok=True)
     sizes = recipe.sizes
-    _check_vocabulary(vocabulary_file(work), sizes.model)
+    model = _with_vocabulary(sizes.model, vocabulary_file(work))
     shutil.copyfile(vocabulary_file(work), folder / "bpe.model")
     shutil.copyfile(work.lexicon, folder / PHONEME_FILE)
-    plain = json.loads(json.dumps(asdict(sizes.model)))
+    plain = json.loads(json.dumps(asdict(model)))
     (folder / "config.yaml").write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
     _json(cache / "w2v-bert-2.0" / "config.json", asdict(sizes.w2v_bert))
     _json(cache / "w2v-bert-2.0" / "preprocessor_config.json", {})
     _json(cache / "bigvgan" / "config.json", asdict(sizes.bigvgan))
     gpt = _without_start(weights["gpt"]["gpt"], sizes.model.gpt.start_mel_token)
+    gpt["text_embedding.weight"] = gpt["text_embedding.weight"][: model.gpt.number_text_tokens + 1]
     _save(gpt | weights["gpt"]["conditioner"], folder / "gpt.safetensors")
     _save(weights["s2mel"]["s2mel"], folder / "s2mel.safetensors")
     _save(weights["encoder"]["stats"], folder / "wav2vec2bert_stats.safetensors", torch.float32)
@@ -80,13 +81,15 @@ def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
     return size
 
 
-def _check_vocabulary(path: Path, config: ModelConfig) -> None:
+def _with_vocabulary(config: ModelConfig, path: Path) -> ModelConfig:
+    """The configuration with as many text tokens as there are; the recipe may have spare ones."""
     size = Tokenizer(path).size
     if size > config.gpt.number_text_tokens:
         raise ValueError(
             f"{path} has {size} pieces, the GPT knows {config.gpt.number_text_tokens}: "
             "raise text_tokens in training/config.py"
         )
+    return replace(config, gpt=replace(config.gpt, number_text_tokens=size))
 
 
 def _without_start(state: Mapping[str, Tensor], start: int) -> dict[str, Tensor]:

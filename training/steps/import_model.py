@@ -99,12 +99,17 @@ def make_caches(setting: Setting) -> None:
     save_tensors(work, "styles", style_all(setting))
 
 
+TEXT_TABLE = "text_embedding.weight"
+
+
 def _fitted(module: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The module's entries out of `state`, float32; the filters of the vocoder are its own."""
     wanted = module.state_dict()
     found = {}
     for key, own in wanted.items():
         value = own if key.endswith(".filter") else state.get(key)
+        if key == TEXT_TABLE and value is not None:
+            value = torch.cat((value, own[len(value) :]))  # the recipe's spare rows
         if value is None or value.shape != own.shape:
             shape = "missing" if value is None else f"of shape {tuple(value.shape)}"
             raise ValueError(f"{key} is {shape}, the recipe wants {tuple(own.shape)}")
