@@ -107,6 +107,7 @@ def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
         listing = floor.speak_floor(work, args.voices, args.limit, args.threads)
     else:
         listing = synthesis.speak_tests(work, model, args.voices, args.limit, args.extra)
+        run.score(work.evaluation / "unseen" / "list.jsonl", args.scorer)
     return run.score(listing, args.scorer)
 
 
