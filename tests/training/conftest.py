@@ -29,10 +29,10 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     for step in (
         encoder.train_encoder,
         codec.train_codec,
-        vocoder.train_vocoder,
         style.train_style,
         gpt.train_gpt,
         s2mel.train_s2mel,
+        vocoder.train_vocoder,
     ):
         assert step(setting, BUDGET)
     make_emotions(setting)
