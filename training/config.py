@@ -27,7 +27,8 @@ from indextts.stages.text.phonemes import PHONEME_FILE
 EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
 NOTICE = (
     "This is the small demonstration model: its English is understood in part, its Mandarin "
-    "hardly, and it follows voice and emotion poorly. Fetch the official model with: indextts download"
+    "hardly, and it follows voice and emotion poorly. "
+    "Fetch the official model with: indextts download"
 )
 # Semantic frames a second.
 CODE_RATE = 50.0
