@@ -70,10 +70,9 @@ class Settings:
     )
     # Model
     model_dir: str = setting(
-        "auto",
+        "models/IndexTTS",
         "Model",
-        "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
-        "`models/demo` while there is nothing in it.",
+        "Folder of the checkpoints; `models/demo` is the small demonstration model.",
     )
     device: str = setting("auto", "Model", "`auto`, `cpu`, `cuda` or `cuda:N`.")
     precision: str = setting(

@@ -26,8 +26,8 @@ from indextts.stages.text.phonemes import PHONEME_FILE
 
 EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
 NOTICE = (
-    "This is the small demonstration model: its English is understood in part, its Mandarin "
-    "hardly, and it follows voice and emotion poorly. "
+    "This is the small demonstration model, to try the service with: only scattered words of it "
+    "are understood, and it follows voice and emotion poorly. "
     "Fetch the official model with: indextts download"
 )
 # Semantic frames a second.

@@ -148,4 +148,6 @@ def _is_refused(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # just while the socket is closed
+        return False
     return False
