@@ -259,6 +259,24 @@ class Learner:
         }
 
 
+class LearnerTask:
+    """The half of a :class:`Task` that its learner answers."""
+
+    _learner: Learner
+
+    def state(self) -> dict[str, Any]:
+        return self._learner.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._learner.restore(state)
+
+    def begin(self, weights: dict[str, Any]) -> None:
+        self._learner.begin(weights)
+
+    def weights(self) -> dict[str, Any]:
+        return self._learner.weights()
+
+
 def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where the device multiplies it faster than float32."""
     fast = device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

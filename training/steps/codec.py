@@ -20,6 +20,7 @@ from training.data.features import Item
 from training.loop import (
     Budget,
     Learner,
+    LearnerTask,
     Metrics,
     autocast,
     chooser,
@@ -38,7 +39,7 @@ KMEANS_ROUNDS, KMEANS_BATCHES = 10, 24
 IDLE, COUNT_DECAY, MOVE_EVERY = 0.05, 0.99, 20
 
 
-class CodecTask:
+class CodecTask(LearnerTask):
     """See the module."""
 
     name = "codec"
@@ -170,17 +171,14 @@ class CodecTask:
         }
 
     def state(self) -> dict[str, Any]:
-        return self._learner.state() | {"use": self._use}
+        return super().state() | {"use": self._use}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._learner.restore(state)
+        super().restore(state)
         self._use.copy_(state["use"])
 
-    def begin(self, weights: dict[str, Any]) -> None:
-        self._learner.begin(weights)
-
     def weights(self) -> dict[str, Any]:
-        found = self._learner.weights()
+        found = super().weights()
         return {"codec": found["codec"], "mel": found["mel"]}
 
 

@@ -14,7 +14,17 @@ from torch import Tensor, nn
 
 from indextts.layers.w2v_bert import W2VBertEncoder
 from training.data.corpus import frame_mask, speech_batch
-from training.loop import Budget, Learner, Metrics, autocast, chooser, save_tensors, seed_all, train
+from training.loop import (
+    Budget,
+    Learner,
+    LearnerTask,
+    Metrics,
+    autocast,
+    chooser,
+    save_tensors,
+    seed_all,
+    train,
+)
 from training.nets.heads import PhonemeHead
 from training.nets.trainable import initialise
 from training.steps.common import Setting, encode_all, load_encoder
@@ -22,7 +32,7 @@ from training.steps.common import Setting, encode_all, load_encoder
 RECONSTRUCTION = 0.5
 
 
-class EncoderTask:
+class EncoderTask(LearnerTask):
     """See the module."""
 
     name = "encoder"
@@ -67,17 +77,8 @@ class EncoderTask:
             wrong, total = wrong + errors, total + count
         return {"phoneme_error": wrong / max(1, total)}
 
-    def state(self) -> dict[str, Any]:
-        return self._learner.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._learner.restore(state)
-
-    def begin(self, weights: dict[str, Any]) -> None:
-        self._learner.begin(weights)
-
     def weights(self) -> dict[str, Any]:
-        found = self._learner.weights()
+        found = super().weights()
         return {"encoder": found["encoder"], "stats": _statistics(self._setting, self.encoder)}
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +26,7 @@ from training.data.splice import Line, Splicer, line_of
 from training.loop import (
     Budget,
     Learner,
+    LearnerTask,
     Metrics,
     autocast,
     chooser,
@@ -53,7 +53,7 @@ SMOOTHING = 0.02
 IGNORED = -100
 
 
-class GPTTask:
+class GPTTask(LearnerTask):
     """See the module."""
 
     name = "gpt"
@@ -166,18 +166,6 @@ class GPTTask:
             found.append(torch.stack((loss, right, guidance)))
         loss, right, guided = torch.stack(found).mean(0).tolist()
         return {"loss": loss, "right": right, "guidance": guided}
-
-    def state(self) -> dict[str, Any]:
-        return self._learner.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._learner.restore(state)
-
-    def begin(self, weights: dict[str, Any]) -> None:
-        self._learner.begin(weights)
-
-    def weights(self) -> dict[str, Any]:
-        return self._learner.weights()
 
 
 def code_rows(gpt: SemanticGPT, codes: Tensor, *, latent: bool) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from training.data.features import Item
 from training.loop import (
     Budget,
     Learner,
+    LearnerTask,
     Metrics,
     autocast,
     chooser,
@@ -63,7 +63,7 @@ class FlowBatch:
     style: Tensor
 
 
-class S2MelTask:
+class S2MelTask(LearnerTask):
     """See the module."""
 
     name = "s2mel"
@@ -206,18 +206,6 @@ class S2MelTask:
             drop = torch.zeros(len(items), dtype=torch.bool, device=self._setting.device)
             losses.append(self._loss(self._batch(items, choose), drop))
         return {"loss": float(torch.stack(losses).mean())}
-
-    def state(self) -> dict[str, Any]:
-        return self._learner.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._learner.restore(state)
-
-    def begin(self, weights: dict[str, Any]) -> None:
-        self._learner.begin(weights)
-
-    def weights(self) -> dict[str, Any]:
-        return self._learner.weights()
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from training.data.features import Item
 from training.loop import (
     Budget,
     Learner,
+    LearnerTask,
     Metrics,
     chooser,
     load_weights,
@@ -30,7 +30,7 @@ from training.steps.common import Setting, all_items
 MIN_FRAMES, MAX_FRAMES = 100, 300
 
 
-class StyleTask:
+class StyleTask(LearnerTask):
     """See the module."""
 
     name = "style"
@@ -71,18 +71,6 @@ class StyleTask:
             guess = self.classifier(self.style(self._windows(items, choose))).argmax(-1)
             right.append((guess == s.voice_numbers(items)).float())
         return {"right": float(torch.cat(right).mean())}
-
-    def state(self) -> dict[str, Any]:
-        return self._learner.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        self._learner.restore(state)
-
-    def begin(self, weights: dict[str, Any]) -> None:
-        self._learner.begin(weights)
-
-    def weights(self) -> dict[str, Any]:
-        return self._learner.weights()
 
 
 @torch.inference_mode()

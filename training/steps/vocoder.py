@@ -15,7 +15,7 @@ from indextts.utils.mel import mel_spectrogram
 from training.config import Schedule
 from training.data.corpus import load_cache
 from training.data.features import Item
-from training.loop import Budget, Learner, Metrics, chooser, seed_all, train
+from training.loop import Budget, Learner, LearnerTask, Metrics, chooser, seed_all, train
 from training.nets.critics import (
     Critics,
     critic_loss,
@@ -32,7 +32,7 @@ BETAS = (0.8, 0.99)
 GUESSED = 0.75
 
 
-class VocoderTask:
+class VocoderTask(LearnerTask):
     """See the module."""
 
     name = "vocoder"
@@ -133,12 +133,6 @@ class VocoderTask:
     def restore(self, state: dict[str, Any]) -> None:
         self._learner.restore(state["vocoder"])
         self._critics.restore(state["critics"])
-
-    def begin(self, weights: dict[str, Any]) -> None:
-        self._learner.begin(weights)
-
-    def weights(self) -> dict[str, Any]:
-        return self._learner.weights()
 
 
 def train_vocoder(setting: Setting, budget: Budget) -> bool:
