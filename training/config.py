@@ -23,6 +23,7 @@ from indextts.config import (
 )
 from indextts.sampling import SamplingOptions
 from indextts.stages.text.phonemes import PHONEME_FILE
+from training.unit_space import codebook_size, entry_width
 
 EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
 NOTICE = (
@@ -30,8 +31,6 @@ NOTICE = (
     "are understood, and it follows voice and emotion poorly. "
     "Fetch the official model with: indextts download"
 )
-# Semantic frames a second.
-CODE_RATE = 50.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Sizes:
     model: ModelConfig
     w2v_bert: W2VBertConfig
     bigvgan: BigVGANConfig
+    # Speech sounds that the codebook has room for.
+    sounds: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,6 @@ class Recipe:
         penalty: the repetition penalty of decoding, which the GPT is trained under (README).
         vocoder_frames: mel frames of a vocoder's training example.
         adversarial_from: vocoder steps before the discriminators act.
-        quantize_from: codec steps before the codebook acts.
         latents: whether the acoustic model hears the GPT's latents.  Without them it depends on the
             codec only and is trained beside the GPT; their projection in the export is zero.
     """
@@ -89,29 +89,27 @@ class Recipe:
     penalty: float = 1.0
     vocoder_frames: int = 32
     adversarial_from: int = 10_000
-    quantize_from: int = 800
     latents: bool = False
 
 
 def demo_recipe() -> Recipe:
     """The checkpoint of ``models/demo``, for two CPU cores and two hours."""
     return Recipe(
-        sizes=sizes(width=192, text_tokens=310),
+        sizes=sizes(width=192, text_tokens=310, sounds=110),
         encoder=Schedule(1_200, 16, 1.2e-3, 150),
-        codec=Schedule(1_200, 16, 1.2e-3, 100),
+        codec=Schedule(600, 16, 1.5e-3, 50),
         vocoder=Schedule(3_900, 6, 6e-4, 200, average=0.999),
-        style=Schedule(600, 32, 1e-3, 100),
-        gpt=Schedule(3_700, 16, 1.5e-3, 300, decay=0.05, average=0.995),
-        s2mel=Schedule(4_500, 6, 8e-4, 50, average=0.995),
+        style=Schedule(250, 32, 1e-3, 50),
+        gpt=Schedule(3_000, 8, 1.2e-3, 200, decay=0.05, average=0.995),
+        s2mel=Schedule(4_000, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
-        quantize_from=400,
     )
 
 
 def gpu_recipe() -> Recipe:
     """The same model, larger batches and critics, for half an hour on one large GPU."""
     return Recipe(
-        sizes=sizes(width=192, text_tokens=310),
+        sizes=sizes(width=192, text_tokens=310, sounds=110),
         encoder=Schedule(5_000, 64, 1.2e-3, 500),
         codec=Schedule(3_000, 64, 1e-3, 200),
         vocoder=Schedule(15_000, 32, 5e-4, 300, average=0.999),
@@ -119,14 +117,13 @@ def gpu_recipe() -> Recipe:
         gpt=Schedule(6_000, 96, 1.2e-3, 500, decay=0.05, average=0.998),
         s2mel=Schedule(8_000, 32, 8e-4, 500, average=0.998),
         adversarial_from=4_000,
-        quantize_from=400,
     )
 
 
 def trial_recipe() -> Recipe:
     """The same sizes for a few minutes on a CPU, to see that everything works."""
     return Recipe(
-        sizes=sizes(width=192, text_tokens=310),
+        sizes=sizes(width=192, text_tokens=310, sounds=110),
         encoder=Schedule(300, 8, 1e-3, 30),
         codec=Schedule(200, 8, 1e-3, 20),
         vocoder=Schedule(200, 4, 5e-4, 20),
@@ -134,19 +131,18 @@ def trial_recipe() -> Recipe:
         gpt=Schedule(250, 8, 1e-3, 30, decay=0.05),
         s2mel=Schedule(200, 4, 8e-4, 20),
         adversarial_from=120,
-        quantize_from=60,
     )
 
 
 RECIPES = {"demo": demo_recipe, "gpu": gpu_recipe, "trial": trial_recipe}
 
 
-def sizes(width: int, text_tokens: int) -> Sizes:
+def sizes(width: int, text_tokens: int, sounds: int) -> Sizes:
     """Dimensions that follow from the width of the semantic features."""
-    codebook = 512
+    codebook = codebook_size(sounds)
     gpt = GPTConfig(
         model_dim=192,
-        layers=6,
+        layers=4,
         heads=4,
         max_mel_tokens=815,
         max_text_tokens=300,
@@ -154,11 +150,11 @@ def sizes(width: int, text_tokens: int) -> Sizes:
         number_mel_codes=codebook + 2,
         start_mel_token=codebook,
         stop_mel_token=codebook + 1,
-        condition_module=ConformerConfig(128, 384, 4, 2),
-        emo_condition_module=ConformerConfig(64, 192, 2, 2),
+        condition_module=ConformerConfig(48, 144, 2, 2),
+        emo_condition_module=ConformerConfig(48, 144, 2, 2),
         semantic_dim=width,
         emo_perceiver_dim=128,
-        condition_num_latent=16,
+        condition_num_latent=8,
         perceiver_dim_head=32,
         pos_table_len=1000,
         # 6 s; clips are never longer in training.
@@ -171,7 +167,7 @@ def sizes(width: int, text_tokens: int) -> Sizes:
         model=ModelConfig(
             dataset=DatasetConfig("bpe.model", PHONEME_FILE),
             gpt=gpt,
-            semantic_codec=SemanticCodecConfig(codebook, width, 8, 192, 512, 4),
+            semantic_codec=SemanticCodecConfig(codebook, width, entry_width(sounds), 192, 512, 4),
             s2mel=S2MelConfig(
                 PreprocessConfig(22050, SpectrogramConfig(1024, 1024, 256, 80)),
                 StyleEncoderConfig(
@@ -219,4 +215,5 @@ def sizes(width: int, text_tokens: int) -> Sizes:
             use_tanh_at_final=True,
             use_bias_at_final=False,
         ),
+        sounds=sounds,
     )

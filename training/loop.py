@@ -11,8 +11,9 @@ import io
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -164,6 +165,8 @@ class Learner:
         modules: what is trained.
         schedule: see :class:`Schedule`.
         betas: of AdamW.
+        clip: greatest length of the gradient.
+        slower: factors on the learning rate of some of the modules.
     """
 
     def __init__(
@@ -172,18 +175,22 @@ class Learner:
         schedule: Schedule,
         betas: tuple[float, float] = (0.9, 0.98),
         clip: float = 1.0,
+        slower: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.modules = modules
         self.schedule = schedule
         self._clip = clip
         parameters = [p for p in modules.parameters() if p.requires_grad]
         self._parameters = parameters
-        # Vectors (biases, norms) are not pulled towards zero.
-        groups = [
-            {"params": [p for p in parameters if p.dim() > 1], "weight_decay": schedule.decay},
-            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-        ]
-        self._optimizer = torch.optim.AdamW(groups, lr=schedule.rate, betas=betas)
+        self._optimizer = torch.optim.AdamW(
+            [
+                group
+                for name in modules
+                for group in _groups(modules[name], schedule, slower.get(name, 1.0))
+            ],
+            lr=schedule.rate,
+            betas=betas,
+        )
         self._average = (
             {k: v.detach().clone() for k, v in modules.state_dict().items()}
             if schedule.average
@@ -204,7 +211,7 @@ class Learner:
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.rate(index)
+            group["lr"] = self.rate(index) * group["share"]
         self._optimizer.step()
         self._follow(index)
         return norm
@@ -257,6 +264,19 @@ class Learner:
             }
             for name in self.modules
         }
+
+
+def _groups(module: nn.Module, schedule: Schedule, share: float) -> list[dict[str, Any]]:
+    """Parameters for the optimiser; vectors (biases, norms) are not pulled towards zero."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {
+            "params": [p for p in parameters if (p.dim() > 1) == matrices],
+            "weight_decay": schedule.decay if matrices else 0.0,
+            "share": share,
+        }
+        for matrices in (True, False)
+    ]
 
 
 class LearnerTask:

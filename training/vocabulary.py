@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece as spm
@@ -41,7 +42,20 @@ def write_vocabulary(path: Path, lexicon: Lexicon) -> int:
     return Tokenizer(path).size
 
 
+def piece_ids(tokenizer: Tokenizer, symbols: Sequence[str]) -> list[int]:
+    """The id of each symbol of the lexicon."""
+    return tokenizer.ids([_SPACE + symbol for symbol in symbols])
+
+
+def symbol_names(tokenizer: Tokenizer, symbols: Sequence[str]) -> tuple[str, ...]:
+    """The symbol of each id; empty for start, stop and unknown."""
+    names = [""] * tokenizer.size
+    for piece, symbol in zip(piece_ids(tokenizer, symbols), symbols, strict=True):
+        names[piece] = symbol
+    return tuple(names)
+
+
 def spoken_ids(tokenizer: Tokenizer) -> frozenset[int]:
     """Ids of pieces that have a sound."""
-    marks = set(tokenizer.ids([_SPACE + mark for mark in MARKS]))
+    marks = set(piece_ids(tokenizer, MARKS))
     return frozenset(range(FIRST_ID, tokenizer.size)) - marks

@@ -23,7 +23,9 @@ class Utterance:
         split: "train"; "valid" (seen voice, held-out sentence); "unseen" (held-out voice).
         manner: "plain", "fast", "slow", "high" or "low".
         seconds: length of the sound; 0 until it is made.
+        start: seconds at which the first phoneme begins.
         ends: seconds at which each phoneme ends, where that is known.
+        pitch: Hz in the middle of each semantic frame, 0 without voice; empty where not known.
     """
 
     name: str
@@ -34,7 +36,9 @@ class Utterance:
     split: str
     manner: str
     seconds: float = 0.0
+    start: float = 0.0
     ends: tuple[float, ...] = ()
+    pitch: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,10 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def read_utterances(path: Path) -> list[Utterance]:
-    return [Utterance(**row | {"ends": tuple(row.get("ends", ()))}) for row in read_rows(path)]
+    return [
+        Utterance(**row | {key: tuple(row.get(key, ())) for key in ("ends", "pitch")})
+        for row in read_rows(path)
+    ]
 
 
 def write_utterances(path: Path, rows: Iterable[Utterance]) -> None:

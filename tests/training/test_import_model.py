@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tests.training.tiny_run import make_run, open_tiny, tiny_recipe
-from training.data.corpus import load_cache
 from training.loop import Budget, load_weights
+from training.steps.codec import heard_codes
+from training.steps.common import all_items
 from training.steps.export import export_model
 from training.steps.gpt import GPTTask
 from training.steps.import_model import TEXT_TABLE, make_caches, take_weights, take_words
@@ -44,7 +45,10 @@ def test_weights_come_back_in_half_precision(
 
 
 def test_the_same_speech_has_the_same_codes(trained_run: Workspace, imported: Workspace) -> None:
-    ours, theirs = (load_cache(w, "codes", "codec") for w in (imported, trained_run))
+    ours, theirs = (
+        heard_codes(setting, all_items(setting))
+        for setting in (open_tiny(imported), open_tiny(trained_run))
+    )
     assert ours.keys() == theirs.keys()
     same = torch.cat([ours[name] == theirs[name] for name in ours]).float().mean()
     assert float(same) > 0.9

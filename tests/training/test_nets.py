@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 import torch
 
 from indextts.layers.alias_free import AliasFreeActivation
@@ -11,7 +10,6 @@ from tests.indextts.tiny_model import BIGVGAN, tiny_config
 from training.nets.critics import Critics, critic_loss, feature_loss, generator_loss
 from training.nets.heads import PhonemeHead, VoiceClassifier, edit_distance
 from training.nets.trainable import TrainableActivation, initialise, make_trainable
-from training.steps.codec import k_means, nearest, perplexity
 
 
 def test_the_trainable_vocoder_is_the_engines_and_has_gradients() -> None:
@@ -81,18 +79,3 @@ def test_critics_tell_apart_and_compare() -> None:
     assert float(generator_loss(made).detach()) > 0
     assert float(feature_loss(real, real).detach()) == 0
     assert float(feature_loss(real, made).detach()) > 0
-
-
-def test_k_means_finds_directions() -> None:
-    torch.manual_seed(0)
-    centres = torch.eye(4) * 5
-    data = (centres[:, None] + 0.1 * torch.randn(4, 50, 4)).flatten(0, 1)
-    table = k_means(data[torch.randperm(200)], 8, 5)
-    assert len(table) == 8
-    groups = nearest(data, table).view(4, 50)
-    for a in range(4):
-        assert not set(groups[a].tolist()) & set(groups[a - 1].tolist())
-
-
-def test_perplexity_counts_entries_in_even_use() -> None:
-    assert float(perplexity(torch.tensor([3.0, 3.0, 0.0, 3.0]))) == pytest.approx(3.0)

@@ -20,6 +20,7 @@ from training.data.features import load_items, make_features
 from training.data.pack import pack, unpack
 from training.evaluation.synthesis import resynthesize
 from training.loop import chooser
+from training.steps.codec import all_codes
 from training.steps.common import Setting, all_items, load_encoder, semantic_features
 from training.steps.export import export_model
 from training.steps.vocoder import VocoderTask
@@ -73,7 +74,7 @@ def test_hidden_states_of_a_batch_are_those_of_each_alone(setting: Setting) -> N
 
 
 def test_codes_and_latents_fit_each_other(setting: Setting) -> None:
-    codes = load_cache(setting.work, "codes", "codec")
+    codes = all_codes(setting)
     latents = load_cache(setting.work, "latents", "gpt")
     config = setting.recipe.sizes.model.gpt
     for item in all_items(setting):

@@ -19,6 +19,7 @@ from training.data.spoken import spoken_list, write_ogg
 from training.data.teacher import RATE
 from training.lexicon import write_lexicon
 from training.steps.common import Setting, open_setting
+from training.unit_space import CODE_RATE, codebook_size, entry_width
 from training.vocabulary import vocabulary_file, write_vocabulary
 from training.workspace import Utterance, Workspace, append_row
 
@@ -49,6 +50,7 @@ SENTENCES = {
     "en": ("one two tea.", "now one, now two.", "tea now?"),
     "zh": ("你好。", "一个银行。", "你不是。"),
 }
+SOUNDS = 28
 VOICES = {"en": ("af_one", "am_two"), "zh": ("zf_three",)}
 MANNERS = ("plain", "fast")
 
@@ -56,13 +58,23 @@ MANNERS = ("plain", "fast")
 def tiny_recipe() -> Recipe:
     """tests/indextts/tiny_model.py's dimensions, a handful of steps each."""
     schedule = Schedule(STEPS, 4, 2e-3, 1)
+    tiny, codes = tiny_config(), codebook_size(SOUNDS)
     model = replace(
-        tiny_config(),
+        tiny,
         dataset=DatasetConfig("bpe.model", PHONEME_FILE),
+        gpt=replace(
+            tiny.gpt,
+            number_mel_codes=codes + 2,
+            start_mel_token=codes,
+            stop_mel_token=codes + 1,
+        ),
+        semantic_codec=replace(
+            tiny.semantic_codec, codebook_size=codes, codebook_dim=entry_width(SOUNDS)
+        ),
         semantic_layer=W2V.num_hidden_layers,
     )
     return Recipe(
-        sizes=Sizes(model, W2V, BIGVGAN),
+        sizes=Sizes(model, W2V, BIGVGAN, SOUNDS),
         encoder=schedule,
         codec=schedule,
         vocoder=replace(schedule, batch=2, average=0.9),
@@ -71,7 +83,6 @@ def tiny_recipe() -> Recipe:
         s2mel=schedule,
         vocoder_frames=10,
         adversarial_from=3,
-        quantize_from=3,
         latents=True,
     )
 
@@ -109,10 +120,12 @@ def make_run(root: Path) -> Workspace:
                     phonemes = reader.read(text)
                     # Only one language is aligned: both kinds of training happen.
                     count = len(phonemes.split()) if language == "en" else 0
-                    ends = tuple(len(sound) / RATE * (i + 1) / count for i in range(count))
+                    seconds = len(sound) / RATE
+                    ends = tuple(seconds * (i + 1) / count for i in range(count))
+                    melody = tuple(100 + i % 30 for i in range(int(seconds * CODE_RATE)))
                     row = Utterance(
                         f"{language}{number:06d}", text, language, phonemes, voice, split,
-                        manner, len(sound) / RATE, ends,
+                        manner, seconds, 0.05, ends, melody if count else (),
                     )  # fmt: skip
                     write_ogg(work.audio(row.name), sound)
                     append_row(spoken_list(work, 1), vars(row))

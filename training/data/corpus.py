@@ -115,6 +115,15 @@ def cropped(rows: Sequence[Tensor], frames: int, choose: random.Random) -> Tenso
     return torch.stack([row[s : s + width] for row, s in zip(rows, starts, strict=True)])
 
 
+def lacks(work: Workspace, name: str, items: Sequence[Item]) -> bool:
+    """Whether some utterances came after what a step has left for each."""
+    path = work.cache(name)
+    if not path.is_file():
+        return True
+    known = torch.load(path, weights_only=True, mmap=True)
+    return any(item.name not in known for item in items)
+
+
 def load_cache(work: Workspace, name: str, made_by: str) -> dict[str, Tensor]:
     """Tensors by utterance that an earlier step has left.
 

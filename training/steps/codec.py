@@ -1,22 +1,22 @@
-"""Step ``codec``: semantic features to 512 codes and back.
+"""Step ``codec``: semantic features to speech units.
 
-First without the codebook; then its entries are placed by k-means on what the encoder gives.  From
-there each entry follows the running mean of what falls on it (van den Oord et al. 2017), and the
-gradient passes straight through.  Entries that nothing falls on are moved to where data is.
+The codebook and its projection are given (``training/data/units.py``); the encoder in front of them
+is taught to name sound, third and melody of each frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from indextts.layers.rep_codec import RepCodec
-from training.data.corpus import frame_mask, padded
+from indextts.layers.rep_codec import FactorizedCodebook, RepCodec
+from training.data.alignment import IGNORED, is_aligned
+from training.data.corpus import Corpus, padded
 from training.data.features import Item
+from training.data.units import Units, unit_codes
 from training.loop import (
     Budget,
     Learner,
@@ -25,18 +25,15 @@ from training.loop import (
     autocast,
     chooser,
     load_weights,
-    save_tensors,
     seed_all,
     train,
 )  # fmt: skip
-from training.nets.heads import MelDecoder, PhonemeHead
 from training.nets.trainable import initialise
 from training.steps.common import Setting, all_items, semantic_features
 
-REBUILT, MEL, COMMITMENT = 0.5, 1.0, 0.25
-KMEANS_ROUNDS, KMEANS_BATCHES = 10, 24
-# An entry used less often than this share of an even use, in the running count, is moved.
-IDLE, COUNT_DECAY, MOVE_EVERY = 0.05, 0.99, 20
+PARTS = ("sound", "third", "melody")
+# An entry has three ones; wide vectors come out with a mean square of about one.
+OUT_GAIN = 8.0
 
 
 class CodecTask(LearnerTask):
@@ -47,169 +44,81 @@ class CodecTask(LearnerTask):
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self.schedule, self.seed = setting.recipe.codec, setting.recipe.seed
-        sizes = setting.recipe.sizes
-        config = sizes.model.semantic_codec
+        self._train, self._valid = _aligned(setting.train), _aligned(setting.valid)
         self._features = semantic_features(setting)
+        self._codes = unit_codes(all_items(setting), setting.units)
         seed_all(self.seed, self.name)
-        self.codec = RepCodec(config)
-        self.head = PhonemeHead(config.hidden_size, sizes.model.gpt.number_text_tokens)
-        self.mel = MelDecoder(config.hidden_size, len(setting.voices), sizes.bigvgan.num_mels)
+        self.codec = RepCodec(setting.recipe.sizes.model.semantic_codec)
         initialise(self.codec)
-        initialise(self.mel)
-        # The table is moved by :meth:`_follow`, not by the optimiser.
-        self.codec.quantizer.codebook.codebook.requires_grad_(False)
-        modules = nn.ModuleDict({"codec": self.codec, "head": self.head, "mel": self.mel})
+        give_units(self.codec.quantizer.codebook, setting.units, self.seed)
+        modules = nn.ModuleDict({"codec": self.codec})
         self._learner = Learner(modules.to(setting.device), self.schedule)
-        self._use = torch.ones(config.codebook_size, device=setting.device)
 
     def advance(self, index: int) -> dict[str, Tensor]:
-        s, choose = self._setting, chooser(self.seed, self.name, index)
-        if index == s.recipe.quantize_from:
-            self._place_entries()
-        items = s.train.batch(choose, self.schedule.batch)
-        features, lengths = self._batch(items)
-        inside = frame_mask(lengths, features.shape[1])
-        with autocast(s.device):
-            narrow = self._narrow(features)  # [B, T, d]
-            if index >= s.recipe.quantize_from:
-                chosen, quantised = self._quantise(narrow, inside, index)
-            else:
-                chosen = quantised = narrow
-            wide = self._wide(quantised)
-            phoneme = s.phoneme_loss(self.head, wide, lengths, items)
-            rebuilt = F.mse_loss(wide[inside].float(), features[inside])
-            mel = self._mel_loss(items, wide)
-        own, entry = narrow[inside].float(), chosen[inside].float()
-        placed = F.mse_loss(own, entry.detach())
-        loss = phoneme + REBUILT * rebuilt + MEL * mel + COMMITMENT * placed
-        norm = self._learner.update(loss, index)
-        used = perplexity(self._use)
-        return {
-            "phoneme": phoneme.detach(), "rebuilt": rebuilt.detach(), "mel": mel.detach(),
-            "placed": placed.detach(), "used": used, "gradient": norm,
-        }  # fmt: skip
+        items = self._train.batch(chooser(self.seed, self.name, index), self.schedule.batch)
+        with autocast(self._setting.device):
+            scores = self._scores(items)
+        losses = [
+            F.cross_entropy(part.float().transpose(1, 2), wanted, ignore_index=IGNORED)
+            for part, wanted in zip(scores, self._wanted(items), strict=True)
+        ]
+        norm = self._learner.update(torch.stack(losses).sum(), index)
+        found = {name: loss.detach() for name, loss in zip(PARTS, losses, strict=True)}
+        return {**found, "gradient": norm}
 
-    def _batch(self, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
-        rows = [self._features[item.name] for item in items]
-        lengths = torch.tensor([len(row) for row in rows], device=self._setting.device)
-        return padded(rows, self._setting.device), lengths
-
-    def _narrow(self, features: Tensor) -> Tensor:
-        """What is quantised: [B, T, D] -> [B, T, d].
-
-        The search of the engine looks at directions only, so nothing but the direction may carry
-        anything, from the first step on.
-        """
+    def _scores(self, items: Sequence[Item]) -> tuple[Tensor, ...]:
+        """What the search of the engine compares, by part: [B, T, width] each."""
+        features = padded([self._features[i.name] for i in items], self._setting.device)
         hidden = self.codec.encoder(features).transpose(1, 2)
-        return on_sphere(self.codec.quantizer.codebook.in_project(hidden).transpose(1, 2))
+        narrow = self.codec.quantizer.codebook.in_project(hidden).transpose(1, 2)
+        return narrow.split(list(self._setting.units.widths), dim=-1)
 
-    def _wide(self, narrow: Tensor) -> Tensor:
-        out: Tensor = self.codec.quantizer.codebook.out_project(narrow.transpose(1, 2))
-        return out.transpose(1, 2)
-
-    def _quantise(self, narrow: Tensor, inside: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """The entries, and the same with the gradient of `narrow`."""
-        table = self.codec.quantizer.codebook.codebook.weight
-        codes = nearest(narrow.detach().float(), table)
-        chosen = table.detach()[codes]
-        self._follow(table, narrow[inside].detach().float(), codes[inside])
-        if index % MOVE_EVERY == 0:
-            self._move_idle(table, narrow[inside].detach().float())
-        return chosen, narrow + (chosen - narrow).detach()
-
-    @torch.no_grad()
-    def _follow(self, table: Tensor, data: Tensor, codes: Tensor) -> None:
-        """Move the entries towards the mean of what fell on them."""
-        counts = torch.bincount(codes, minlength=len(table)).float()
-        sums = torch.zeros_like(table).index_add_(0, codes, data)
-        self._use.lerp_(counts, 1 - COUNT_DECAY)
-        share = (1 - COUNT_DECAY) / self._use.clamp(min=1e-3)
-        table.copy_(on_sphere(table + (sums - counts[:, None] * table) * share[:, None]))
-
-    @torch.no_grad()
-    def _move_idle(self, table: Tensor, data: Tensor) -> None:
-        idle = (self._use < IDLE * self._use.mean()).nonzero()[:, 0]
-        if len(idle):
-            rows = torch.randint(len(data), (len(idle),), device=data.device)
-            table[idle] = data[rows]
-            self._use[idle] = self._use.mean()
-
-    @torch.no_grad()
-    def _place_entries(self) -> None:
-        choose = chooser(self.seed, self.name, "k-means")
-        data = []
-        for _ in range(KMEANS_BATCHES):
-            features, lengths = self._batch(self._setting.train.batch(choose, self.schedule.batch))
-            data.append(self._narrow(features)[frame_mask(lengths, features.shape[1])].float())
-        table = self.codec.quantizer.codebook.codebook.weight
-        table.copy_(k_means(torch.cat(data), len(table), KMEANS_ROUNDS))
-
-    def _mel_loss(self, items: Sequence[Item], wide: Tensor) -> Tensor:
-        """Distance of the mel that the decoder makes of the codes, at the mel's own rate."""
-        s = self._setting
-        lengths = torch.tensor([item.mel.shape[1] for item in items], device=s.device)
-        target = padded([item.mel.T.float() for item in items], s.device)  # [B, F, 80]
-        guess = self.mel(wide, s.voice_numbers(items), target.shape[1])
-        inside = frame_mask(lengths, target.shape[1])
-        return F.l1_loss(guess[inside].float(), target[inside])
+    def _wanted(self, items: Sequence[Item]) -> list[Tensor]:
+        """The right parts, int64 [B, T] each."""
+        rows = [self._setting.units.parts(self._codes[item.name]) for item in items]
+        return [padded(part, self._setting.device, IGNORED) for part in zip(*rows, strict=True)]
 
     @torch.inference_mode()
     def validate(self) -> Metrics:
-        s = self._setting
-        wrong = total = 0
-        mel = []
-        for items in s.valid_batches(self.schedule.batch):
-            features, lengths = self._batch(items)
-            _, wide = self.codec.quantize(features)
-            errors, count = s.phoneme_errors(self.head, wide, lengths, items)
-            wrong, total = wrong + errors, total + count
-            mel.append(self._mel_loss(items, wide))
-        return {
-            "phoneme_error": wrong / max(1, total),
-            "mel": float(torch.stack(mel).mean()),
-            "used": float(perplexity(self._use)),
-        }
-
-    def state(self) -> dict[str, Any]:
-        return super().state() | {"use": self._use}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._use.copy_(state["use"])
-
-    def weights(self) -> dict[str, Any]:
-        found = super().weights()
-        return {"codec": found["codec"], "mel": found["mel"]}
+        wrong = torch.zeros(len(PARTS))
+        total = 0
+        for item in self._valid.items:
+            parts = zip(self._scores([item]), self._wanted([item]), strict=True)
+            wrong += torch.stack([(s.argmax(-1) != w).sum().cpu() for s, w in parts])
+            total += len(item.speech)
+        shares = (wrong / total).tolist()
+        return {f"{name}_error": share for name, share in zip(PARTS, shares, strict=True)}
 
 
-def perplexity(use: Tensor) -> Tensor:
-    """How many entries, used evenly, would be as many as those that are used."""
-    share = use / use.sum()
-    return torch.special.entr(share).sum().exp()
+def _aligned(corpus: Corpus) -> Corpus:
+    items = [item for item in corpus.items if is_aligned(item)]
+    if not items:
+        raise ValueError(
+            "no speech with known ends of the phonemes: take the codec of an exported model "
+            "(step import) instead of training one"
+        )
+    return Corpus(items, items[0].row.split)
 
 
-def nearest(data: Tensor, table: Tensor) -> Tensor:
-    """The codec's own search, by direction: [..., d] and [N, d] -> int64 [...]."""
-    return (F.normalize(data, dim=-1) @ F.normalize(table, dim=-1).T).argmax(-1)
+@torch.no_grad()
+def give_units(codebook: FactorizedCodebook, units: Units, seed: int) -> FactorizedCodebook:
+    """Set entries and outward projection, and keep them from learning."""
+    codebook.codebook.weight.copy_(units.entries())
+    if isinstance(codebook.out_project, nn.Conv1d):
+        seed_all(seed, "units")
+        wide = codebook.out_project.weight[..., 0]
+        codebook.out_project.weight.copy_(OUT_GAIN * nn.init.orthogonal_(wide.clone())[..., None])
+        assert codebook.out_project.bias is not None
+        codebook.out_project.bias.zero_()
+        codebook.out_project.requires_grad_(False)
+    codebook.codebook.requires_grad_(False)
+    return codebook
 
 
-def k_means(data: Tensor, entries: int, rounds: int) -> Tensor:
-    """Groups by direction; returns the mean of each group, [entries, d]."""
-    table = data[torch.randperm(len(data), device=data.device)[:entries]].clone()
-    if len(table) < entries:
-        table = table.repeat(-(-entries // len(table)), 1)[:entries]
-    for _ in range(rounds):
-        groups = nearest(data, table)
-        counts = torch.bincount(groups, minlength=entries).clamp(min=1)
-        sums = torch.zeros_like(table).index_add_(0, groups, data)
-        table = torch.where(sums.abs().sum(-1, keepdim=True) > 0, sums / counts[:, None], table)
-    return on_sphere(table)
-
-
-def on_sphere(x: Tensor) -> Tensor:
-    """Vectors of mean square one: [..., d]."""
-    scale: float = x.shape[-1] ** 0.5
-    return F.normalize(x.float(), dim=-1) * scale
+def unit_vectors(setting: Setting) -> FactorizedCodebook:
+    """Codes to vectors as the trained codec will do it; needs no training."""
+    book = FactorizedCodebook(setting.recipe.sizes.model.semantic_codec)
+    return give_units(book, setting.units, setting.recipe.seed).to(setting.device).eval()
 
 
 def load_codec(setting: Setting) -> RepCodec:
@@ -219,19 +128,26 @@ def load_codec(setting: Setting) -> RepCodec:
     return codec.to(setting.device).requires_grad_(False).eval()
 
 
+def all_codes(setting: Setting) -> dict[str, Tensor]:
+    """Codes of all utterances, int64 [T] each, by name: read off where the speech is aligned, heard
+    by the trained codec elsewhere.
+    """
+    items = all_items(setting)
+    found = unit_codes(items, setting.units)
+    return found | heard_codes(setting, [item for item in items if item.name not in found])
+
+
 @torch.inference_mode()
-def code_all(setting: Setting) -> dict[str, Tensor]:
-    """Codes of all utterances, int64 [T] each, by name; each computed alone, as in the engine."""
+def heard_codes(setting: Setting, items: Sequence[Item]) -> dict[str, Tensor]:
+    """Codes that the trained codec hears, each utterance alone, as in the engine."""
+    if not items:
+        return {}
     codec, features = load_codec(setting), semantic_features(setting)
     return {
         item.name: codec.quantize(features[item.name][None].to(setting.device))[0][0].cpu()
-        for item in all_items(setting)
+        for item in items
     }
 
 
 def train_codec(setting: Setting, budget: Budget) -> bool:
-    """Train, then leave the codes of all utterances; True at the end."""
-    finished = train(CodecTask(setting), setting.work, budget)
-    if finished and not setting.work.cache("codes").is_file():
-        save_tensors(setting.work, "codes", code_all(setting))
-    return finished
+    return train(CodecTask(setting), setting.work, budget)

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.stages.text.phonemes import load_lexicon
 from indextts.stages.text.tokenizer import Tokenizer
 from training.config import Recipe
 from training.data.alignment import frame_labels
 from training.data.corpus import Corpus, load_cache, speech_batch
 from training.data.features import Item, load_items
+from training.data.units import Units, make_units
 from training.loop import load_weights
 from training.nets.heads import PhonemeHead
-from training.vocabulary import spoken_ids, vocabulary_file
+from training.vocabulary import spoken_ids, symbol_names, vocabulary_file
 from training.workspace import Workspace
 
 # Held-out sentences that a validation looks at.
@@ -31,6 +33,8 @@ class Setting:
         train, valid: of the split; `valid` falls back to `train` in trials without held-out ones.
         voices: names in the order of their numbers.
         symbols: ids of the vocabulary that are phonemes, not marks.
+        names: the symbol of each id of the vocabulary; empty where it is none.
+        units: the meaning of codes.
     """
 
     work: Workspace
@@ -40,6 +44,8 @@ class Setting:
     valid: Corpus
     voices: tuple[str, ...]
     symbols: frozenset[int]
+    names: tuple[str, ...]
+    units: Units
 
     def voice_numbers(self, items: Sequence[Item]) -> Tensor:
         """int64 [B]."""
@@ -79,10 +85,12 @@ def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setti
     Raises:
         FileNotFoundError: an earlier step is missing.
     """
-    if not vocabulary_file(work).is_file():
+    lexicon = load_lexicon(work.lexicon)
+    if lexicon is None or not vocabulary_file(work).is_file():
         raise FileNotFoundError(f"{vocabulary_file(work)} is missing: run the step texts first")
     tokenizer = Tokenizer(vocabulary_file(work))
     items = load_items(work, tokenizer)
+    names = symbol_names(tokenizer, lexicon.symbols())
     train = Corpus(items)
     has_valid = any(item.row.split == "valid" for item in items)
     return Setting(
@@ -93,6 +101,8 @@ def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setti
         valid=Corpus(items, "valid") if has_valid else train,
         voices=tuple(sorted({item.row.voice for item in train.items})),
         symbols=spoken_ids(tokenizer),
+        names=names,
+        units=make_units(names, recipe.sizes.sounds),
     )
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from indextts.layers.w2v_bert import W2VBertEncoder
-from training.data.corpus import frame_mask, speech_batch
+from training.data.corpus import frame_mask, lacks, speech_batch
 from training.loop import (
     Budget,
     Learner,
@@ -27,7 +27,7 @@ from training.loop import (
 )
 from training.nets.heads import PhonemeHead
 from training.nets.trainable import initialise
-from training.steps.common import Setting, encode_all, load_encoder
+from training.steps.common import Setting, all_items, encode_all, load_encoder
 
 RECONSTRUCTION = 0.5
 
@@ -101,6 +101,6 @@ def _statistics(setting: Setting, encoder: W2VBertEncoder) -> dict[str, Tensor]:
 def train_encoder(setting: Setting, budget: Budget) -> bool:
     """Train, then leave the hidden states of all utterances; True at the end."""
     finished = train(EncoderTask(setting), setting.work, budget)
-    if finished and not setting.work.cache("hidden").is_file():
+    if finished and lacks(setting.work, "hidden", all_items(setting)):
         save_tensors(setting.work, "hidden", encode_all(setting, load_encoder(setting)))
     return finished

@@ -1,15 +1,15 @@
 """Step ``gpt``: text and reference clips to codes, and the latents that go with them.
 
 Trained as it is used.  In decoding the k-th code is fed back with position k + 1, in the latent
-pass with position k (gpt.md 1.2): rows of both kinds are in every batch.  Decoding punishes codes
-that have occurred (penalty 10 by default), so the loss is taken from the scores after that
-penalty; otherwise a codebook of 512 entries could not repeat a sound.
+pass with position k (gpt.md 1.2): rows of both kinds are in every batch.  Where decoding punishes
+codes that have occurred, the loss is taken from the scores after that penalty.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +20,11 @@ from indextts.config import GPTConfig
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.decoding.processors import repetition_penalty
 from indextts.stages.semantic_gpt import SemanticGPT
-from training.data.corpus import cropped, load_cache
+from training.data.alignment import IGNORED
+from training.data.corpus import cropped, lacks
 from training.data.features import Item
 from training.data.splice import Line, Splicer, line_of
+from training.data.voices import MANNERS
 from training.loop import (
     Budget,
     Learner,
@@ -36,21 +38,33 @@ from training.loop import (
     train,
 )  # fmt: skip
 from training.nets.guidance import Path, guidance_loss, guided, text_path
+from training.nets.shared_rows import (
+    code_properties,
+    plain_tables,
+    share_rows,
+    shared_tables,
+    symbol_properties,
+)
 from training.nets.trainable import initialise
+from training.steps.codec import all_codes
 from training.steps.common import Setting, all_items, semantic_features
 
 # Least semantic frames of a reference clip: 2 s.  The most are the configuration's
 # cond_valid_frames, behind which the engine masks a clip too.
 MIN_CLIP = 100
 LATENT_ROWS = 0.3
-# Holds the sum of the exponentiated scores near one: with one beam, decoding applies the penalty to
+# Holds the sum of the exponentiated scores near one: with one beam, decoding applies a penalty to
 # raw scores, with several to log-probabilities; so both are the same.
 LEVEL = 1e-2
 GUIDANCE = 0.2
 CORRUPTED = 0.1
 SPLICED = 0.5
 SMOOTHING = 0.02
-IGNORED = -100
+# How much the emotion vector must tell of the manner, and the rate of the conditioner in that of
+# the GPT: its outputs pass a norm, and what runs away in front of that does not come back.
+MANNER, CONDITIONER_RATE = 0.1, 0.3
+# First values of what the rows of the GPT's tables share, and of its own rows.
+SHARED_SCALE = 0.02
 
 
 class GPTTask(LearnerTask):
@@ -63,14 +77,23 @@ class GPTTask(LearnerTask):
         self.schedule, self.seed = setting.recipe.gpt, setting.recipe.seed
         self._config = setting.recipe.sizes.model.gpt
         self._features = semantic_features(setting)
-        self._codes = load_cache(setting.work, "codes", "codec")
+        self._codes = all_codes(setting)
         self._splicer = Splicer(setting.train.items, self._codes)
         seed_all(self.seed, self.name)
         self.gpt, self.conditioner = SemanticGPT(self._config), ReferenceConditioner(self._config)
         initialise(self.gpt)
         initialise(self.conditioner)
-        modules = nn.ModuleDict({"gpt": self.gpt, "conditioner": self.conditioner})
-        self._learner = Learner(modules.to(setting.device), self.schedule)
+        steady_subsampling(self.conditioner)
+        self.manners = nn.Linear(self._config.model_dim, len(MANNERS))
+        self._properties = table_properties(setting)
+        for name, table in self._properties.items():
+            share_rows(self.gpt.get_submodule(name), table, SHARED_SCALE)
+        modules = nn.ModuleDict(
+            {"gpt": self.gpt, "conditioner": self.conditioner, "manners": self.manners}
+        )
+        self._learner = Learner(
+            modules.to(setting.device), self.schedule, slower={"conditioner": CONDITIONER_RATE}
+        )
 
     def advance(self, index: int) -> dict[str, Tensor]:
         s, choose = self._setting, chooser(self.seed, self.name, index)
@@ -78,14 +101,15 @@ class GPTTask(LearnerTask):
         items = s.train.batch(choose, self.schedule.batch)
         for_latents = [choose.random() < LATENT_ROWS for _ in items]
         with autocast(s.device):
-            conditions = self._conditions(items, choose)
+            conditions, manner = self._conditions(items, choose)
             logits, targets, guidance = self._run(
                 self._lines(items, choose), conditions, for_latents
             )
         loss, level, right = self._loss(logits, targets)
-        norm = self._learner.update(loss + LEVEL * level + GUIDANCE * guidance, index)
+        total = loss + LEVEL * level + GUIDANCE * guidance + MANNER * manner
+        norm = self._learner.update(total, index)
         return {
-            "loss": loss.detach(), "guidance": guidance.detach(), "level": level.detach(),
+            "loss": loss.detach(), "guidance": guidance.detach(), "manner": manner.detach(),
             "right": right, "gradient": norm,
         }  # fmt: skip
 
@@ -97,13 +121,18 @@ class GPTTask(LearnerTask):
             for item in items
         ]
 
-    def _conditions(self, items: Sequence[Item], choose: random.Random) -> Tensor:
-        """Conditioning rows [B, N + 2, D] from another clip of the voice and one of the manner."""
+    def _conditions(self, items: Sequence[Item], choose: random.Random) -> tuple[Tensor, Tensor]:
+        """Conditioning rows [B, N + 2, D] from another clip of the voice and one of the manner,
+        and how badly the emotion vectors tell the manner.
+        """
         voices = self._clips([self._setting.train.same_voice(i, choose) for i in items], choose)
         manners = self._clips([self._setting.train.same_manner(i, choose) for i in items], choose)
         latents, emotions = self.conditioner.voice(voices), self.conditioner.emotion(manners)
+        names = list(MANNERS)
+        wanted = torch.tensor([names.index(i.row.manner) for i in items], device=emotions.device)
+        told = F.cross_entropy(self.manners(emotions).float(), wanted)
         pairs = zip(latents.split(1), emotions.split(1), strict=True)
-        return torch.cat([self.conditioner.condition(a, b) for a, b in pairs])
+        return torch.cat([self.conditioner.condition(a, b) for a, b in pairs]), told
 
     def _clips(self, items: Sequence[Item], choose: random.Random) -> Tensor:
         rows = [self._features[item.name] for item in items]
@@ -142,14 +171,16 @@ class GPTTask(LearnerTask):
 
     def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inside = targets != IGNORED
-        scores = logits.log_softmax(-1)
-        punished = repetition_penalty(
-            scores, seen_codes(targets, self._config), self._setting.recipe.penalty
-        )
+        scores = punished = logits.log_softmax(-1)
+        penalty = self._setting.recipe.penalty
+        if penalty != 1.0:
+            punished = repetition_penalty(scores, seen_codes(targets, self._config), penalty)
         loss = F.cross_entropy(
             punished[inside], targets[inside], label_smoothing=SMOOTHING if self.gpt.training else 0
         )
-        level = logits.logsumexp(-1)[inside].square().mean()
+        level = loss.new_zeros(())
+        if penalty != 1.0:
+            level = logits.logsumexp(-1)[inside].square().mean()
         right = (punished.argmax(-1) == targets)[inside].float().mean()
         return loss, level, right
 
@@ -159,13 +190,42 @@ class GPTTask(LearnerTask):
         self.gpt.eval()
         found = []
         for items in self._setting.valid_batches(self.schedule.batch):
-            conditions = self._conditions(items, choose)
+            conditions, manner = self._conditions(items, choose)
             lines = [line_of(item, self._codes[item.name]) for item in items]
             logits, targets, guidance = self._run(lines, conditions, [False] * len(items))
             loss, _, right = self._loss(logits, targets)
-            found.append(torch.stack((loss, right, guidance)))
-        loss, right, guided = torch.stack(found).mean(0).tolist()
-        return {"loss": loss, "right": right, "guidance": guided}
+            found.append(torch.stack((loss, right, guidance, manner)))
+        figures = torch.stack(found).mean(0).tolist()
+        return dict(zip(("loss", "right", "guidance", "manner"), figures, strict=True))
+
+    def begin(self, weights: dict[str, Any]) -> None:
+        super().begin(weights | {"gpt": shared_tables(weights["gpt"], self._properties)})
+
+    def weights(self) -> dict[str, Any]:
+        found = super().weights()
+        return {
+            "gpt": plain_tables(found["gpt"], self._properties),
+            "conditioner": found["conditioner"],
+        }
+
+
+def steady_subsampling(conditioner: ReferenceConditioner) -> None:
+    """Keep the biases behind the two subsamplings from learning.
+
+    They are scaled up and then normalised: once large, they are all that the rest can see.
+    """
+    for encoder in (conditioner.conditioning_encoder, conditioner.emo_conditioning_encoder):
+        layer = encoder.embed.out[0]
+        assert isinstance(layer, nn.Linear)
+        layer.bias.requires_grad_(False).zero_()
+
+
+def table_properties(setting: Setting) -> dict[str, Tensor]:
+    """What the rows of the GPT's tables have in common, by module."""
+    config = setting.recipe.sizes.model.gpt
+    codes = code_properties(setting.units, config.number_mel_codes)
+    texts = symbol_properties(setting.names, config.number_text_tokens + 1)
+    return {"text_embedding": texts, "mel_embedding": codes, "mel_head": codes}
 
 
 def code_rows(gpt: SemanticGPT, codes: Tensor, *, latent: bool) -> Tensor:
@@ -203,7 +263,7 @@ def load_gpt(setting: Setting) -> tuple[SemanticGPT, ReferenceConditioner]:
 def latent_all(setting: Setting) -> dict[str, Tensor]:
     """Latents of all utterances with another clip of the voice, float16 [n, D], by name."""
     gpt, conditioner = load_gpt(setting)
-    features, codes = semantic_features(setting), load_cache(setting.work, "codes", "codec")
+    features, codes = semantic_features(setting), all_codes(setting)
     longest = setting.recipe.sizes.model.gpt.cond_valid_frames
     found: dict[str, Tensor] = {}
     for item in all_items(setting):
@@ -225,6 +285,7 @@ def latent_all(setting: Setting) -> dict[str, Tensor]:
 def train_gpt(setting: Setting, budget: Budget) -> bool:
     """Train, then leave the latents of all utterances if wanted; True at the end."""
     finished = train(GPTTask(setting), setting.work, budget)
-    if finished and setting.recipe.latents and not setting.work.cache("latents").is_file():
+    wanted = finished and setting.recipe.latents
+    if wanted and lacks(setting.work, "latents", all_items(setting)):
         save_tensors(setting.work, "latents", latent_all(setting))
     return finished

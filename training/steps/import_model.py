@@ -27,7 +27,6 @@ from indextts.utils.checkpoint import read_safetensors
 from training.config import Recipe
 from training.loop import save_tensors
 from training.nets.trainable import make_trainable
-from training.steps.codec import code_all
 from training.steps.common import Setting, encode_all, load_encoder
 from training.steps.export import GENERATOR
 from training.steps.style import style_all
@@ -95,7 +94,6 @@ def make_caches(setting: Setting) -> None:
     """What the imported encoders make of the speech of this run."""
     work = setting.work
     save_tensors(work, "hidden", encode_all(setting, load_encoder(setting)))
-    save_tensors(work, "codes", code_all(setting))
     save_tensors(work, "styles", style_all(setting))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from indextts.stages.acoustic import AcousticModel, frames_of
-from training.data.corpus import frame_mask, load_cache
+from training.data.corpus import frame_mask, lacks, load_cache
 from training.data.features import Item
 from training.loop import (
     Budget,
@@ -30,12 +30,14 @@ from training.loop import (
     train,
 )  # fmt: skip
 from training.nets.trainable import initialise
-from training.steps.codec import load_codec
+from training.steps.codec import all_codes, unit_vectors
 from training.steps.common import Setting
 
 SIGMA = 1e-6
-# Codes of a prompt: half a second to 1.5 s.
-MIN_PROMPT, MAX_PROMPT = 25, 75
+# Codes of a prompt: 0.3 to 0.7 s.  Reference clips of users are longer, and frames at
+# distances that were never trained are a surprise; so some batches have prompts of up to 3 s.
+MIN_PROMPT, MAX_PROMPT = 15, 35
+LONG_PROMPTS, LONGEST_PROMPT = 0.12, 150
 # Times are drawn as powers of even ones.  A mel is several times as loud as the noise it is mixed
 # with, so from a fifth of the way on it can be read from the mixture and the codes teach nothing;
 # half of all examples lie before a tenth, where the first steps of the sampler are.
@@ -72,12 +74,12 @@ class S2MelTask(LearnerTask):
         self._setting = setting
         self.schedule, self.seed = setting.recipe.s2mel, setting.recipe.seed
         self._config = setting.recipe.sizes.model.s2mel
-        self._codes = load_cache(setting.work, "codes", "codec")
+        self._codes = all_codes(setting)
         self._latents = (
             load_cache(setting.work, "latents", "gpt") if setting.recipe.latents else None
         )
         self._styles = load_cache(setting.work, "styles", "style")
-        self._codec = load_codec(setting)
+        self._book = unit_vectors(setting)
         seed_all(self.seed, self.name)
         self.s2mel = AcousticModel(self._config)
         initialise(self.s2mel)
@@ -98,9 +100,10 @@ class S2MelTask(LearnerTask):
     def _batch(self, items: Sequence[Item], choose: random.Random) -> FlowBatch:
         device = self._setting.device
         rows, mels, prompts, styles = [], [], [], []
+        longest = LONGEST_PROMPT if choose.random() < LONG_PROMPTS else MAX_PROMPT
         for item in items:
             clip = self._setting.train.same_voice(item, choose)
-            count = min(choose.randint(MIN_PROMPT, MAX_PROMPT), len(self._codes[clip.name]))
+            count = min(choose.randint(MIN_PROMPT, longest), len(self._codes[clip.name]))
             front_mu, front_mel = self._prompt(clip, count)
             mu, mel = self._speech(item)
             rows.append(torch.cat((front_mu, mu)))
@@ -118,7 +121,7 @@ class S2MelTask(LearnerTask):
     def guess(self, item: Item, clip: Item) -> Tensor:
         """The utterance's mel as the engine would make it from its codes: float32 [80, F]."""
         mu, mel = self._speech(item)
-        front_mu, front_mel = self._prompt(clip, min(MAX_PROMPT, len(self._codes[clip.name])))
+        front_mu, front_mel = self._prompt(clip, min(LONGEST_PROMPT, len(self._codes[clip.name])))
         both = torch.cat((front_mu, mu))[None]
         noise = torch.randn(1, mel.shape[1], both.shape[1], device=both.device)
         made = self.s2mel.cfm.sample(
@@ -169,7 +172,7 @@ class S2MelTask(LearnerTask):
     @torch.no_grad()
     def _vectors(self, codes: Tensor) -> Tensor:
         """int64 [n] -> the codec's vectors [n, H]."""
-        return self._codec.quantizer.codebook.lookup(codes[None].to(self._setting.device))[0].T
+        return self._book.lookup(codes[None].to(self._setting.device))[0].T
 
     def _loss(self, batch: FlowBatch, drop: Tensor) -> Tensor:
         """Distance of the velocity, over the frames behind the prompt."""
@@ -235,6 +238,6 @@ def mel_all(setting: Setting) -> dict[str, Tensor]:
 def train_s2mel(setting: Setting, budget: Budget) -> bool:
     """Train, then leave the mels that it makes of the training utterances; True at the end."""
     finished = train(S2MelTask(setting), setting.work, budget)
-    if finished and not setting.work.cache("mels").is_file():
+    if finished and lacks(setting.work, "mels", setting.train.items):
         save_tensors(setting.work, "mels", mel_all(setting))
     return finished

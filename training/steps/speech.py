@@ -58,5 +58,12 @@ def _speak(work: Workspace, teacher: Teacher, row: Utterance, path: Path) -> flo
     if not MIN_SECONDS <= length <= MAX_SECONDS:
         return 0.0
     write_ogg(work.audio(row.name), spoken.sound)
-    append_row(path, vars(replace(row, seconds=round(length, 3), ends=spoken.ends)))
+    done = replace(
+        row,
+        seconds=round(length, 3),
+        start=spoken.start,
+        ends=spoken.ends,
+        pitch=spoken.pitch,
+    )
+    append_row(path, vars(done))
     return length

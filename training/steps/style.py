@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from indextts.layers.campplus import CAMPPlus
-from training.data.corpus import cropped
+from training.data.corpus import cropped, lacks
 from training.data.features import Item
 from training.loop import (
     Budget,
@@ -88,6 +88,6 @@ def style_all(setting: Setting) -> dict[str, Tensor]:
 def train_style(setting: Setting, budget: Budget) -> bool:
     """Train, then leave the style of all utterances; True at the end."""
     finished = train(StyleTask(setting), setting.work, budget)
-    if finished and not setting.work.cache("styles").is_file():
+    if finished and lacks(setting.work, "styles", all_items(setting)):
         save_tensors(setting.work, "styles", style_all(setting))
     return finished
