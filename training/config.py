@@ -74,6 +74,7 @@ class Recipe:
         penalty: the repetition penalty of decoding, which the GPT is trained under (README).
         vocoder_frames: mel frames of a vocoder's training example.
         adversarial_from: vocoder steps before the discriminators act.
+        sharpen_from: steps of an acoustic model with a single step before its critic acts.
         latents: whether the acoustic model hears the GPT's latents.  Without them it depends on the
             codec only and is trained beside the GPT; their projection in the export is zero.
     """
@@ -89,6 +90,7 @@ class Recipe:
     penalty: float = 1.0
     vocoder_frames: int = 32
     adversarial_from: int = 10_000
+    sharpen_from: int = 100_000
     latents: bool = False
 
 
@@ -103,6 +105,7 @@ def demo_recipe() -> Recipe:
         gpt=Schedule(3_000, 8, 1.2e-3, 200, decay=0.05, average=0.995),
         s2mel=Schedule(4_000, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
+        sharpen_from=2_500,
     )
 
 

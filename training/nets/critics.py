@@ -1,5 +1,5 @@
-"""Discriminators of the vocoder: by period (Kong et al. 2020) and by spectrogram (Jang et al.
-2021), both small; and the losses that go with them."""
+"""Discriminators, all small: of the vocoder by period (Kong et al. 2020) and by spectrogram (Jang
+et al. 2021), of the acoustic model by patches of mel (Isola et al. 2017); and their losses."""
 
 from __future__ import annotations
 
@@ -50,8 +50,22 @@ class SpectrogramCritic(nn.Module):
         return _layers(magnitude.transpose(1, 2)[:, None], self.convs, self.out)
 
 
+class MelCritic(nn.Module):
+    """Looks at patches of a mel, about 0.2 s long and a third of the bands high."""
+
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        widths = (1, width, 2 * width, 2 * width)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, 2, 2) for a, b in itertools.pairwise(widths))
+        self.out = nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, mel: Tensor) -> list[list[Tensor]]:
+        """[B, bands, T] -> the layers' outputs, the scores last, of this one critic."""
+        return [_layers(mel[:, None], self.convs, self.out)]
+
+
 class Critics(nn.Module):
-    """All of them."""
+    """Those of the vocoder."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()

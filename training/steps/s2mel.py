@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ from training.loop import (
     seed_all,
     train,
 )  # fmt: skip
+from training.nets.critics import MelCritic, critic_loss, feature_loss, generator_loss
 from training.nets.trainable import initialise
 from training.steps.codec import all_codes, unit_vectors
 from training.steps.common import Setting
@@ -42,6 +44,8 @@ LONG_PROMPTS, LONGEST_PROMPT = 0.12, 150
 # with, so from a fifth of the way on it can be read from the mixture and the codes teach nothing;
 # half of all examples lie before a tenth, where the first steps of the sampler are.
 TIME_POWER = 3
+# The critic of a single step's mels: frames that it is shown, its weight, its momentum.
+PATCH_FRAMES, ADVERSARIAL, CRITIC_BETAS = 96, 0.1, (0.5, 0.9)
 # Greatest share of wrong codes in a prompt.
 PROMPT_ERRORS = 0.6
 
@@ -87,15 +91,47 @@ class S2MelTask(LearnerTask):
             silence(self.s2mel.gpt_layer)
         modules = nn.ModuleDict({"s2mel": self.s2mel})
         self._learner = Learner(modules.to(setting.device), self.schedule)
+        critic = nn.ModuleDict({"critic": MelCritic()})
+        self._critic = Learner(
+            critic.to(setting.device), replace(self.schedule, average=0.0), CRITIC_BETAS
+        )
 
     def advance(self, index: int) -> dict[str, Tensor]:
         s, choose = self._setting, chooser(self.seed, self.name, index)
         items = s.train.batch(choose, self.schedule.batch)
         drop = torch.rand(len(items), device=s.device) < self._config.DiT.class_dropout_prob
+        batch = self._batch(items, choose)
         with autocast(s.device):
-            loss = self._loss(self._batch(items, choose), drop)
-        norm = self._learner.update(loss, index)
-        return {"loss": loss.detach(), "gradient": norm}
+            loss, guess = self._loss(batch, drop)
+        found = {"loss": loss.detach()}
+        if self._config.diffusion_steps == 1 and index >= s.recipe.sharpen_from:
+            judged, sharpness = self._judge(batch, guess, loss.detach(), choose, index)
+            found["critic"] = judged.detach()
+            loss = loss + sharpness
+        return found | {"gradient": self._learner.update(loss, index)}
+
+    def _judge(
+        self, batch: FlowBatch, guess: Tensor, loss: Tensor, choose: random.Random, index: int
+    ) -> tuple[Tensor, Tensor]:
+        """Train the critic; returns its loss and what it has to say of the made mels."""
+        critic = self._critic.modules["critic"]
+        ends = zip(batch.prompts.tolist(), batch.lengths.tolist(), strict=True)
+        spans = [range(first, last) for first, last in ends]
+        width = min(PATCH_FRAMES, *map(len, spans))
+        starts = [span[choose.randrange(len(span) - width + 1)] for span in spans]
+        real, made = (
+            torch.stack([m[:, s : s + width] for m, s in zip(mels, starts, strict=True)])
+            for mels in (batch.mel, guess.float())
+        )
+        judged = critic_loss(critic(real), critic(made.detach()))
+        self._critic.update(judged, index)
+        critic.requires_grad_(False)
+        true, inside = critic(real), critic(made)
+        critic.requires_grad_(True)
+        features = feature_loss(true, inside)
+        # What the critic sees weighs as much as the distance itself (Yang et al. 2021).
+        balance = loss / features.detach()
+        return judged, ADVERSARIAL * generator_loss(inside) + balance * features
 
     def _batch(self, items: Sequence[Item], choose: random.Random) -> FlowBatch:
         device = self._setting.device
@@ -174,8 +210,10 @@ class S2MelTask(LearnerTask):
         """int64 [n] -> the codec's vectors [n, H]."""
         return self._book.lookup(codes[None].to(self._setting.device))[0].T
 
-    def _loss(self, batch: FlowBatch, drop: Tensor) -> Tensor:
-        """Distance of the velocity, over the frames behind the prompt."""
+    def _loss(self, batch: FlowBatch, drop: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance of the velocity, over the frames behind the prompt, and the velocity, which is
+        the mel where a single step starts from nothing.
+        """
         total = batch.mel.shape[-1]
         front = frame_mask(batch.prompts, total)[:, None]
         inside = frame_mask(batch.lengths, total)[:, None] & ~front
@@ -199,7 +237,7 @@ class S2MelTask(LearnerTask):
         error = guess.float() - velocity
         # A single step cannot choose among likely mels: the median is sharper than the mean.
         error = error.abs() if config.diffusion_steps == 1 else error.square()
-        return (error * inside).sum() / (inside.sum() * guess.shape[1])
+        return (error * inside).sum() / (inside.sum() * guess.shape[1]), guess
 
     @torch.inference_mode()
     def validate(self) -> Metrics:
@@ -207,8 +245,15 @@ class S2MelTask(LearnerTask):
         losses = []
         for items in self._setting.valid_batches(self.schedule.batch):
             drop = torch.zeros(len(items), dtype=torch.bool, device=self._setting.device)
-            losses.append(self._loss(self._batch(items, choose), drop))
+            losses.append(self._loss(self._batch(items, choose), drop)[0])
         return {"loss": float(torch.stack(losses).mean())}
+
+    def state(self) -> dict[str, Any]:
+        return {"s2mel": self._learner.state(), "critic": self._critic.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._learner.restore(state["s2mel"])
+        self._critic.restore(state["critic"])
 
 
 @torch.no_grad()
