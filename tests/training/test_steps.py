@@ -15,7 +15,7 @@ from indextts.utils.audio_file import read_audio
 from indextts.utils.checkpoint import read_safetensors
 from tests.indextts.tiny_model import SAMPLE_RATE, voice
 from tests.training.tiny_run import STEPS, make_run, open_tiny, tiny_recipe
-from training.data.corpus import Corpus, load_cache, speech_batch
+from training.data.corpus import MAX_JOINED, Corpus, load_cache, speech_batch
 from training.data.features import load_items, make_features
 from training.data.pack import pack, unpack
 from training.evaluation.synthesis import resynthesize
@@ -114,6 +114,10 @@ def test_another_clip_is_of_the_voice_or_of_the_manner(setting: Setting) -> None
     for item in corpus.items:
         assert corpus.same_voice(item, choose).row.voice == item.row.voice
         assert corpus.same_manner(item, choose).row.manner == item.row.manner
+        clip = corpus.clip(item, 3 * len(item.speech) - 9, choose)
+        assert clip[0] is item
+        assert 2 < len(clip) <= MAX_JOINED
+        assert {(i.row.voice, i.row.manner) for i in clip} == {(item.row.voice, item.row.manner)}
     batch = corpus.batch(choose, 4)
     assert len({item.name for item in batch}) == 4
     with pytest.raises(ValueError, match="unseen"):

@@ -15,6 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 from training.data.features import Item
 from training.workspace import Workspace
 
+# Utterances that make one long clip, at most.
+MAX_JOINED = 4
+
 
 class Corpus:
     """The utterances of one split and ways to choose among them.
@@ -55,6 +58,16 @@ class Corpus:
         if choose.random() < 0.5:
             return _other(self._by_manner.get(item.row.manner, [item]), item, choose)
         return _other(self._by_both.get((item.row.voice, item.row.manner), [item]), item, choose)
+
+    def clip(self, item: Item, frames: int, choose: random.Random) -> list[Item]:
+        """The utterance, and others of its voice and manner behind it, until there are so many
+        semantic frames; users' clips are longer than most sentences.
+        """
+        found = [item]
+        group = self._by_both.get((item.row.voice, item.row.manner), [item])
+        while sum(len(i.speech) for i in found) < frames and len(found) < MAX_JOINED:
+            found.append(choose.choice(group))
+        return found
 
 
 def _grouped(items: Sequence[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:

@@ -58,7 +58,7 @@ LATENT_ROWS = 0.3
 LEVEL = 1e-2
 GUIDANCE = 0.2
 CORRUPTED = 0.1
-SPLICED = 0.5
+SPLICED = 0.35
 SMOOTHING = 0.02
 # How much the emotion vector must tell of the manner, and the rate of the conditioner in that of
 # the GPT: its outputs pass a norm, and what runs away in front of that does not come back.
@@ -135,8 +135,9 @@ class GPTTask(LearnerTask):
         return torch.cat([self.conditioner.condition(a, b) for a, b in pairs]), told
 
     def _clips(self, items: Sequence[Item], choose: random.Random) -> Tensor:
-        rows = [self._features[item.name] for item in items]
         frames = choose.randint(MIN_CLIP, self._config.cond_valid_frames)
+        clips = [self._setting.train.clip(item, frames, choose) for item in items]
+        rows = [torch.cat([self._features[i.name] for i in clip]) for clip in clips]
         return cropped(rows, frames, choose).to(self._setting.device)
 
     def _run(

@@ -37,9 +37,9 @@ from training.steps.common import Setting
 
 SIGMA = 1e-6
 # Codes of a prompt: 0.3 to 0.7 s.  Reference clips of users are longer, and frames at
-# distances that were never trained are a surprise; so some batches have prompts of up to 3 s.
+# distances that were never trained are a surprise; so some batches have prompts of up to 6 s.
 MIN_PROMPT, MAX_PROMPT = 15, 35
-LONG_PROMPTS, LONGEST_PROMPT = 0.12, 150
+LONG_PROMPTS, LONGEST_PROMPT = 0.12, 300
 # Times are drawn as powers of even ones.  A mel is several times as loud as the noise it is mixed
 # with, so from a fifth of the way on it can be read from the mixture and the codes teach nothing;
 # half of all examples lie before a tenth, where the first steps of the sampler are.
@@ -139,8 +139,8 @@ class S2MelTask(LearnerTask):
         longest = LONGEST_PROMPT if choose.random() < LONG_PROMPTS else MAX_PROMPT
         for item in items:
             clip = self._setting.train.same_voice(item, choose)
-            count = min(choose.randint(MIN_PROMPT, longest), len(self._codes[clip.name]))
-            front_mu, front_mel = self._prompt(clip, count)
+            count = choose.randint(MIN_PROMPT, longest)
+            front_mu, front_mel = self._prompt(self._setting.train.clip(clip, count, choose), count)
             mu, mel = self._speech(item)
             rows.append(torch.cat((front_mu, mu)))
             mels.append(torch.cat((front_mel, mel)))
@@ -157,7 +157,7 @@ class S2MelTask(LearnerTask):
     def guess(self, item: Item, clip: Item) -> Tensor:
         """The utterance's mel as the engine would make it from its codes: float32 [80, F]."""
         mu, mel = self._speech(item)
-        front_mu, front_mel = self._prompt(clip, min(LONGEST_PROMPT, len(self._codes[clip.name])))
+        front_mu, front_mel = self._prompt([clip], LONGEST_PROMPT)
         both = torch.cat((front_mu, mu))[None]
         noise = torch.randn(1, mel.shape[1], both.shape[1], device=both.device)
         made = self.s2mel.cfm.sample(
@@ -171,14 +171,17 @@ class S2MelTask(LearnerTask):
         )
         return made[0, :, len(front_mel) :]
 
-    def _prompt(self, clip: Item, codes: int) -> tuple[Tensor, Tensor]:
-        """Condition and mel of the first codes of a clip, [Tr, C] and [Tr, 80]."""
-        whole = len(self._codes[clip.name])
-        frames = max(1, clip.mel.shape[1] * codes // whole)
-        heard = self._misheard(self._codes[clip.name][:codes])
-        embedded = self._vectors(heard)
+    def _prompt(self, clips: Sequence[Item], count: int) -> tuple[Tensor, Tensor]:
+        """Condition and mel of the first codes of joined clips, [Tr, C] and [Tr, 80]; of all codes
+        where there are fewer.
+        """
+        codes = torch.cat([self._codes[clip.name] for clip in clips])
+        mel = torch.cat([clip.mel for clip in clips], dim=1)
+        count = min(count, len(codes))
+        frames = max(1, mel.shape[1] * count // len(codes))
+        embedded = self._vectors(self._misheard(codes[:count]))
         mu = self.s2mel.length_regulator.rows([embedded], [frames])[0]
-        return mu, clip.mel[:, :frames].T.float().to(self._setting.device)
+        return mu, mel[:, :frames].T.float().to(self._setting.device)
 
     def _speech(self, item: Item) -> tuple[Tensor, Tensor]:
         """The same of a whole utterance, with the latents; what is longer is cut."""
