@@ -1,7 +1,7 @@
 """Speech units: what the codes of the small model mean.
 
 A code is a sound (phoneme without tone or stress, or a pause), the third of the sound that a frame
-lies in, and the melody, in steps of two semitones from the voice's usual pitch.  Where the teacher
+lies in, and the melody, in semitones from the voice's usual pitch.  Where the teacher
 says which sound is spoken when, and how high, the codes of its speech are simply read off; the
 codec is taught to hear the same in any speech (a supervised tokenizer, after Du et al. 2024).  So a
 code has one meaning, the GPT has one right answer for the content, and the acoustic model is told
