@@ -6,8 +6,8 @@ from __future__ import annotations
 CODE_RATE = 50.0
 # Parts of a sound: beginning, middle, end.
 THIRDS = 3
-# Steps of melody: without voice, then from 8 semitones below the voice's usual pitch to 8 above.  Half a
-# step too high or low moves the sixth harmonic by one band of the mel.
+# Steps of melody: without voice, then from 8 semitones below the voice's usual pitch to 8 above.
+# Half a step too high or low moves the sixth harmonic by one band of the mel.
 STEP_SEMITONES = 1.0
 REACH = 8
 STEPS = 2 + 2 * REACH
