@@ -7,6 +7,8 @@ goes on where it stopped.
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def make_speech(
     seconds = sum(row.seconds for row in done)
     wanted = hours * 3600 / parts
     teacher = Teacher(voices, work.root / "teacher", reader, threads)
-    rows = [row for row in plan[index - 1 :: parts] if row.name not in known]
+    rows = [row for row in share(plan, index, parts) if row.name not in known]
     with tqdm(total=round(wanted), initial=round(seconds), unit="s", desc="speech") as bar:
         for row in rows:
             if seconds >= wanted:
@@ -48,6 +50,19 @@ def make_speech(
     if seconds < wanted:
         log.warning("the plan is used up after %.2f h: make more texts", seconds / 3600)
     return seconds
+
+
+def share(plan: Sequence[Utterance], index: int, parts: int) -> list[Utterance]:
+    """The sentences of one part: of each language every `parts`-th, so that a part that is stopped
+    early leaves no language behind.
+    """
+    counts: Counter[str] = Counter()
+    own = []
+    for row in plan:
+        if counts[row.language] % parts == index - 1:
+            own.append(row)
+        counts[row.language] += 1
+    return own
 
 
 def _speak(work: Workspace, teacher: Teacher, row: Utterance, path: Path) -> float:
