@@ -36,6 +36,13 @@ def _speech(args: argparse.Namespace, work: Workspace) -> int:
     return 0
 
 
+def _timing(args: argparse.Namespace, work: Workspace) -> int:
+    from training.steps.timing import make_timing
+
+    make_timing(work, args.voices, args.threads)
+    return 0
+
+
 def _pack(args: argparse.Namespace, work: Workspace) -> int:
     from training.data.pack import pack, unpack
 
@@ -144,6 +151,7 @@ def _status(args: argparse.Namespace, work: Workspace) -> int:
 STEPS: dict[str, tuple[Callable[[argparse.Namespace, Workspace], int], str]] = {
     "texts": (_texts, "lexicon, vocabulary, and who says what"),
     "speech": (_speech, "the teacher speaks it"),
+    "timing": (_timing, "the teacher's timing of the sentences that it does not speak"),
     "pack": (_pack, "one file of it all for another machine, or (--unpack) back"),
     "features": (_features, "what the trainings read"),
     "encoder": (_trained("encoder"), "train the speech encoder"),
@@ -205,7 +213,7 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
         own.add_argument("model", type=Path, nargs="?", default=Path("models/demo"))
     elif name == "examples":
         own.add_argument("--output", type=Path, default=Path("examples/voices"))
-    if name in ("speech", "evaluate", "examples"):
+    if name in ("speech", "timing", "evaluate", "examples"):
         own.add_argument("--voices", type=Path, default=None, help="folder of *.bin of kokoro-js")
     if name in ("encoder", "codec", "vocoder", "style", "gpt", "s2mel"):
         own.add_argument(

@@ -60,6 +60,11 @@ class Workspace:
         """The list of what has been spoken; the sound files lie in :meth:`audio`."""
         return self.root / "speech.jsonl"
 
+    @property
+    def timing(self) -> Path:
+        """The list of what has a timing but no sound."""
+        return self.root / "timing.jsonl"
+
     def audio(self, name: str) -> Path:
         return self.root / "audio" / f"{name}.ogg"
 

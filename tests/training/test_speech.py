@@ -13,12 +13,16 @@ from training.data.teacher import (
     PITCH,
     PITCH_FACTOR,
     PITCH_SECONDS,
-    RATE,
     SPOKEN_PITCH,
+    Timing,
     frame_pitch,
     opened,
+    silent_coda,
 )
-from training.steps.speech import share
+from training.loop import chooser
+from training.steps.common import Setting
+from training.steps.gpt import GPTTask
+from training.steps.speech import MAX_SECONDS, share, timed
 from training.unit_space import CODE_RATE
 from training.workspace import Utterance
 
@@ -51,17 +55,17 @@ def test_one_part_is_all_of_it() -> None:
 def test_pitch_is_taken_in_the_middle_of_semantic_frames() -> None:
     # A pitch that tells its own time: 100 Hz and 10 Hz more every 12.5 ms.
     pitch = 100 + 10 * np.arange(200, dtype=np.float32)
-    begin = RATE // 10
-    got = frame_pitch(pitch, begin, begin + RATE)
+    begin = 0.1
+    got = frame_pitch(pitch, begin, begin + 1.0)
     assert len(got) == int(CODE_RATE)
     for frame, hertz in enumerate(got):
-        middle = begin / RATE + (frame + 0.5) / CODE_RATE
+        middle = begin + (frame + 0.5) / CODE_RATE
         assert abs(hertz - (100 + 10 * middle / PITCH_SECONDS)) <= 10
 
 
 def test_a_very_low_pitch_is_no_voice() -> None:
     pitch = np.array([LOWEST_PITCH - 1, LOWEST_PITCH + 1] * 40, dtype=np.float32).repeat(2)
-    assert set(frame_pitch(pitch, 0, RATE)) == {0, int(LOWEST_PITCH + 1)}
+    assert set(frame_pitch(pitch, 0.0, 1.0)) == {0, int(LOWEST_PITCH + 1)}
 
 
 @needs_onnx
@@ -94,3 +98,31 @@ def test_the_opened_graph_tells_durations_and_pitch_and_scales_the_pitch() -> No
     )
     assert pitch.tolist() == [6.0, 4.0]
     assert sound.tolist() == [-6.0, -4.0]
+
+
+def test_a_sentence_ends_later_behind_voiceless_consonants() -> None:
+    signs = [("s", 0), ("t", 1), ("ɑ", 2), ("ɹ", 3), ("t", 4), ("s", 4), (".", 5)]
+    assert silent_coda(signs) == 2
+    assert silent_coda(signs[:4]) == 0
+
+
+def test_what_cannot_be_learnt_from_is_left_out_and_disagreement_is_an_error() -> None:
+    row = Utterance("en1", "a", "en", "EY1 .", "v", "train", "plain")
+    timing = Timing(1.0, 0.1, (0.5, 0.9), (100,) * 50)
+    done = timed(row, timing)
+    assert done is not None
+    assert (done.seconds, done.start, done.ends, done.pitch) == tuple(vars(timing).values())
+    assert timed(row, Timing(MAX_SECONDS + 1, 0.1, (0.5, 0.9), ())) is None
+    with pytest.raises(ValueError, match="1 ends"):
+        timed(row, Timing(1.0, 0.1, (0.5,), ()))
+
+
+def test_the_gpt_learns_from_sentences_without_sound(setting: Setting) -> None:
+    silent = [item for item in setting.texts.items if not item.wave.numel()]
+    assert len(silent) == 3
+    assert len(setting.texts.items) == len(setting.train.items) + 3
+    task = GPTTask(setting)
+    for item in silent:
+        assert len(task._codes[item.name]) == len(item.speech) == 50
+        assert setting.train.same_voice(item, chooser(0)).wave.numel()
+    assert bool(task.advance(0)["loss"].isfinite())

@@ -101,7 +101,7 @@ def test_the_usual_pitch_is_that_of_plain_speech(setting: Setting) -> None:
 
 def test_aligned_speech_is_read_off_and_other_speech_is_heard(setting: Setting) -> None:
     items = all_items(setting)
-    codes, aligned = all_codes(setting), unit_codes(items, setting.units)
+    codes, aligned = all_codes(setting), unit_codes(items, setting.units, setting.usual_pitches)
     assert codes.keys() == {item.name for item in items}
     assert aligned.keys() == {item.name for item in items if is_aligned(item)}
     assert len(aligned) < len(codes)

@@ -130,6 +130,14 @@ def make_run(root: Path) -> Workspace:
                     write_ogg(work.audio(row.name), sound)
                     append_row(spoken_list(work, 1), vars(row))
                     number += 1
+    for index, text in enumerate(SENTENCES["zh"]):
+        phonemes = reader.read(text)
+        count = len(phonemes.split())
+        row = Utterance(
+            f"zh9{index:05d}", text, "zh", phonemes, "zf_three", "train", "plain", 1.0, 0.0,
+            tuple((i + 1) / count for i in range(count)), (110,) * 50,
+        )  # fmt: skip
+        append_row(work.timing, vars(row))
     make_features(work, tiny_recipe().sizes.model.s2mel.preprocess_params)
     return work
 

@@ -19,7 +19,8 @@ from indextts.utils.fbank import kaldi_fbank, speech_features
 from indextts.utils.mel import mel_spectrogram
 from indextts.utils.resample import speaker_signal, to_16k
 from training.data.spoken import spoken
-from training.workspace import Utterance, Workspace, write_atomically
+from training.unit_space import CODE_RATE
+from training.workspace import Utterance, Workspace, read_utterances, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +102,37 @@ def load_items(work: Workspace, tokenizer: Tokenizer) -> list[Item]:
     for path in _paths(work):
         content |= torch.load(path, weights_only=True)
     items = [
-        Item(
-            row,
-            torch.tensor(tokenizer.ids(tokenizer.tokenize(row.phonemes))),
-            torch.tensor(row.ends, dtype=torch.float32),
-            **content[row.name],
-        )
+        Item(row, *_symbols(row, tokenizer), **content[row.name])
         for row in spoken(work)
         if row.name in content
     ]
     if not items:
         raise FileNotFoundError(f"no features in {work.root}: run texts, speech and features first")
     return items
+
+
+def load_timed(work: Workspace, tokenizer: Tokenizer) -> list[Item]:
+    """Sentences that have a timing but no sound: their features are empty, `speech` has the right
+    number of frames.
+    """
+    heard = {row.name for row in spoken(work)}
+    empty = torch.empty(0)
+    return [
+        Item(
+            row,
+            *_symbols(row, tokenizer),
+            speech=torch.empty(int(row.seconds * CODE_RATE), 0),
+            heard=0,
+            style=empty,
+            mel=empty,
+            wave=empty,
+        )
+        for row in read_utterances(work.timing)
+        if row.name not in heard
+    ]
+
+
+def _symbols(row: Utterance, tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
+    """Text ids and their ends."""
+    ids = torch.tensor(tokenizer.ids(tokenizer.tokenize(row.phonemes)))
+    return ids, torch.tensor(row.ends, dtype=torch.float32)

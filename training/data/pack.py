@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 # What cannot be spared first.
 FOLDERS = ("weights", "curves", "state", "audio")
-FILES = ("phonemes.txt.gz", "bpe.model", "texts.jsonl")
+FILES = ("phonemes.txt.gz", "bpe.model", "texts.jsonl", "timing.jsonl")
 BLOCK = 512
 
 

@@ -135,9 +135,14 @@ def usual_pitches(items: Sequence[Item]) -> dict[str, float]:
     }
 
 
-def unit_codes(items: Sequence[Item], units: Units) -> dict[str, Tensor]:
-    """Codes of all aligned utterances, int64 [T] each, by name."""
-    usual: Mapping[str, float] = usual_pitches(items)
+def unit_codes(
+    items: Sequence[Item], units: Units, usual: Mapping[str, float]
+) -> dict[str, Tensor]:
+    """Codes of all aligned utterances, int64 [T] each, by name.
+
+    Args:
+        usual: pitch of each voice, from :func:`usual_pitches`.
+    """
     return {
         item.name: units.codes(item, usual.get(item.row.voice, 1.0))
         for item in items

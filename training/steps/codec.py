@@ -46,7 +46,7 @@ class CodecTask(LearnerTask):
         self.schedule, self.seed = setting.recipe.codec, setting.recipe.seed
         self._train, self._valid = _aligned(setting.train), _aligned(setting.valid)
         self._features = semantic_features(setting)
-        self._codes = unit_codes(all_items(setting), setting.units)
+        self._codes = unit_codes(all_items(setting), setting.units, setting.usual_pitches)
         seed_all(self.seed, self.name)
         self.codec = RepCodec(setting.recipe.sizes.model.semantic_codec)
         initialise(self.codec)
@@ -133,7 +133,7 @@ def all_codes(setting: Setting) -> dict[str, Tensor]:
     by the trained codec elsewhere.
     """
     items = all_items(setting)
-    found = unit_codes(items, setting.units)
+    found = unit_codes(items, setting.units, setting.usual_pitches)
     return found | heard_codes(setting, [item for item in items if item.name not in found])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,8 @@ from indextts.stages.text.tokenizer import Tokenizer
 from training.config import Recipe
 from training.data.alignment import frame_labels
 from training.data.corpus import Corpus, load_cache, speech_batch
-from training.data.features import Item, load_items
-from training.data.units import Units, make_units
+from training.data.features import Item, load_items, load_timed
+from training.data.units import Units, make_units, usual_pitches
 from training.loop import load_weights
 from training.nets.heads import PhonemeHead
 from training.vocabulary import spoken_ids, symbol_names, vocabulary_file
@@ -31,10 +31,12 @@ class Setting:
 
     Attributes:
         train, valid: of the split; `valid` falls back to `train` in trials without held-out ones.
+        texts: `train` and the sentences that have a timing but no sound.
         voices: names in the order of their numbers.
         symbols: ids of the vocabulary that are phonemes, not marks.
         names: the symbol of each id of the vocabulary; empty where it is none.
         units: the meaning of codes.
+        usual_pitches: of the voices, in Hz.
     """
 
     work: Workspace
@@ -42,10 +44,12 @@ class Setting:
     device: torch.device
     train: Corpus
     valid: Corpus
+    texts: Corpus
     voices: tuple[str, ...]
     symbols: frozenset[int]
     names: tuple[str, ...]
     units: Units
+    usual_pitches: Mapping[str, float]
 
     def voice_numbers(self, items: Sequence[Item]) -> Tensor:
         """int64 [B]."""
@@ -99,10 +103,12 @@ def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setti
         device=device,
         train=train,
         valid=Corpus(items, "valid") if has_valid else train,
+        texts=Corpus([*items, *load_timed(work, tokenizer)]),
         voices=tuple(sorted({item.row.voice for item in train.items})),
         symbols=spoken_ids(tokenizer),
         names=names,
         units=make_units(names, recipe.sizes.sounds),
+        usual_pitches=usual_pitches(items),
     )
 
 

@@ -23,7 +23,8 @@ from indextts.stages.semantic_gpt import SemanticGPT
 from training.data.alignment import IGNORED
 from training.data.corpus import cropped, lacks
 from training.data.features import Item
-from training.data.splice import Line, Splicer, line_of
+from training.data.lines import Line, line_of
+from training.data.units import unit_codes
 from training.data.voices import MANNERS
 from training.loop import (
     Budget,
@@ -58,7 +59,6 @@ LATENT_ROWS = 0.3
 LEVEL = 1e-2
 GUIDANCE = 0.2
 CORRUPTED = 0.1
-SPLICED = 0.35
 SMOOTHING = 0.02
 # How much the emotion vector must tell of the manner, and the rate of the conditioner in that of
 # the GPT: its outputs pass a norm, and what runs away in front of that does not come back.
@@ -77,8 +77,9 @@ class GPTTask(LearnerTask):
         self.schedule, self.seed = setting.recipe.gpt, setting.recipe.seed
         self._config = setting.recipe.sizes.model.gpt
         self._features = semantic_features(setting)
-        self._codes = all_codes(setting)
-        self._splicer = Splicer(setting.train.items, self._codes)
+        self._codes = all_codes(setting) | unit_codes(
+            setting.texts.items, setting.units, setting.usual_pitches
+        )
         seed_all(self.seed, self.name)
         self.gpt, self.conditioner = SemanticGPT(self._config), ReferenceConditioner(self._config)
         initialise(self.gpt)
@@ -98,13 +99,11 @@ class GPTTask(LearnerTask):
     def advance(self, index: int) -> dict[str, Tensor]:
         s, choose = self._setting, chooser(self.seed, self.name, index)
         self.gpt.train()
-        items = s.train.batch(choose, self.schedule.batch)
+        items = s.texts.batch(choose, self.schedule.batch)
         for_latents = [choose.random() < LATENT_ROWS for _ in items]
         with autocast(s.device):
             conditions, manner = self._conditions(items, choose)
-            logits, targets, guidance = self._run(
-                self._lines(items, choose), conditions, for_latents
-            )
+            logits, targets, guidance = self._run(self._lines(items), conditions, for_latents)
         loss, level, right = self._loss(logits, targets)
         total = loss + LEVEL * level + GUIDANCE * guidance + MANNER * manner
         norm = self._learner.update(total, index)
@@ -113,13 +112,8 @@ class GPTTask(LearnerTask):
             "right": right, "gradient": norm,
         }  # fmt: skip
 
-    def _lines(self, items: Sequence[Item], choose: random.Random) -> list[Line]:
-        return [
-            self._splicer.line(item, self._codes[item.name], choose)
-            if choose.random() < SPLICED
-            else line_of(item, self._codes[item.name])
-            for item in items
-        ]
+    def _lines(self, items: Sequence[Item]) -> list[Line]:
+        return [line_of(item, self._codes[item.name]) for item in items]
 
     def _conditions(self, items: Sequence[Item], choose: random.Random) -> tuple[Tensor, Tensor]:
         """Conditioning rows [B, N + 2, D] from another clip of the voice and one of the manner,
@@ -192,8 +186,9 @@ class GPTTask(LearnerTask):
         found = []
         for items in self._setting.valid_batches(self.schedule.batch):
             conditions, manner = self._conditions(items, choose)
-            lines = [line_of(item, self._codes[item.name]) for item in items]
-            logits, targets, guidance = self._run(lines, conditions, [False] * len(items))
+            logits, targets, guidance = self._run(
+                self._lines(items), conditions, [False] * len(items)
+            )
             loss, _, right = self._loss(logits, targets)
             found.append(torch.stack((loss, right, guidance, manner)))
         figures = torch.stack(found).mean(0).tolist()

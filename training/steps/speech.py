@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from indextts.stages.text.phonemes import load_phoneme_reader
 from training.data.spoken import spoken_list, write_ogg
-from training.data.teacher import RATE, Teacher
+from training.data.teacher import Teacher, Timing
 from training.data.voices import MANNERS
 from training.workspace import Utterance, Workspace, append_row, read_utterances
 
@@ -67,18 +67,22 @@ def share(plan: Sequence[Utterance], index: int, parts: int) -> list[Utterance]:
 
 def _speak(work: Workspace, teacher: Teacher, row: Utterance, path: Path) -> float:
     spoken = teacher.speak(row.text, row.language, row.voice, MANNERS[row.manner])
-    if len(spoken.ends) != len(row.phonemes.split()):
-        raise ValueError(f"{row.name}: {len(spoken.ends)} ends, phonemes {row.phonemes}")
-    length = len(spoken.sound) / RATE
-    if not MIN_SECONDS <= length <= MAX_SECONDS:
+    done = timed(row, spoken.timing)
+    if done is None:
         return 0.0
     write_ogg(work.audio(row.name), spoken.sound)
-    done = replace(
-        row,
-        seconds=round(length, 3),
-        start=spoken.start,
-        ends=spoken.ends,
-        pitch=spoken.pitch,
-    )
     append_row(path, vars(done))
-    return length
+    return done.seconds
+
+
+def timed(row: Utterance, timing: Timing) -> Utterance | None:
+    """The row with its timing; None where it is too short or too long to learn from.
+
+    Raises:
+        ValueError: teacher and lexicon do not agree on the symbols.
+    """
+    if len(timing.ends) != len(row.phonemes.split()):
+        raise ValueError(f"{row.name}: {len(timing.ends)} ends, phonemes {row.phonemes}")
+    if not MIN_SECONDS <= timing.seconds <= MAX_SECONDS:
+        return None
+    return replace(row, **vars(timing))
