@@ -157,7 +157,7 @@ class S2MelTask(LearnerTask):
     def guess(self, item: Item, clip: Item) -> Tensor:
         """The utterance's mel as the engine would make it from its codes: float32 [80, F]."""
         mu, mel = self._speech(item)
-        front_mu, front_mel = self._prompt([clip], LONGEST_PROMPT)
+        front_mu, front_mel = self._prompt([clip], MAX_PROMPT)
         both = torch.cat((front_mu, mu))[None]
         noise = torch.randn(1, mel.shape[1], both.shape[1], device=both.device)
         made = self.s2mel.cfm.sample(
