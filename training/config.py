@@ -103,9 +103,9 @@ def demo_recipe() -> Recipe:
         vocoder=Schedule(3_900, 6, 6e-4, 200, average=0.999),
         style=Schedule(250, 32, 1e-3, 50),
         gpt=Schedule(3_000, 8, 1.2e-3, 200, decay=0.05, average=0.995),
-        s2mel=Schedule(5_000, 6, 8e-4, 50, average=0.995),
+        s2mel=Schedule(4_600, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
-        sharpen_from=3_200,
+        sharpen_from=3_000,
     )
 
 

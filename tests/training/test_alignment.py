@@ -75,9 +75,12 @@ def test_signs_of_the_teacher_know_their_symbol() -> None:
 def test_a_guided_stack_gives_what_the_plain_one_gives() -> None:
     stack = small_gpt().gpt
     x = torch.randn(2, 9, stack.dim, generator=torch.Generator().manual_seed(0))
-    hidden, look = guided(stack, x)
+    hidden, looks = guided(stack, x)
     torch.testing.assert_close(hidden, stack(x))
-    assert look.queries.shape == look.keys.shape == (2, stack.heads, 9, stack.dim // stack.heads)
+    assert len(looks) == 2
+    for look in looks:
+        assert look.queries.shape == look.keys.shape
+        assert look.keys.shape == (2, stack.heads, 9, stack.dim // stack.heads)
 
 
 def test_guidance_rewards_looking_at_the_right_place() -> None:

@@ -1,9 +1,11 @@
 """Guided attention: some heads of the GPT are told where in the text to look.
 
 A small GPT finds out by itself that codes follow the text from left to right, but only after
-many hours.  Where the ends of the phonemes are known, two heads of one layer are trained to look
-at the symbol that is being spoken and at the next one (after Tachibana et al. 2018, whose guide
-is a diagonal).  Nothing of this is left in the model but its weights.
+many hours.  Where the ends of the phonemes are known, two heads of the middle layer are trained to
+look at the symbol that is being spoken and at the next one (after Tachibana et al. 2018, whose
+guide is a diagonal), and so are two of the layer before it: what those found for the last codes
+tells the middle layer where it is, also where a sound occurs twice.  Nothing of this is left in the
+model but its weights.
 """
 
 from __future__ import annotations
@@ -58,16 +60,17 @@ def text_path(places: Tensor | None, conditions: int, start: int) -> Path | None
     return Path(start, first + torch.stack((places, places + 1), dim=-1))
 
 
-def guided(stack: GPT2, x: Tensor) -> tuple[Tensor, Look]:
-    """The stack's own result for [B, T, D], and what its middle layer asks and offers."""
+def guided(stack: GPT2, x: Tensor) -> tuple[Tensor, list[Look]]:
+    """The stack's own result for [B, T, D], and what its guided layers ask and offer."""
     middle = len(stack.blocks) // 2
+    looks = []
     for index, block in enumerate(stack.blocks):
         q, k, v = block.attn.project(block.ln_1(x))
-        if index == middle:
-            look = Look(q, k)
+        if index in (middle - 1, middle):
+            looks.append(Look(q, k))
         x = x + block.attn.causal(q, k, v)
         x = x + block.mlp(block.ln_2(x))
-    return stack.ln_f(x), look
+    return stack.ln_f(x), looks
 
 
 def guidance_loss(look: Look, paths: Sequence[Path | None]) -> Tensor:

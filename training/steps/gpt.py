@@ -57,7 +57,7 @@ LATENT_ROWS = 0.3
 # Holds the sum of the exponentiated scores near one: with one beam, decoding applies a penalty to
 # raw scores, with several to log-probabilities; so both are the same.
 LEVEL = 1e-2
-GUIDANCE = 0.2
+GUIDANCE = 0.8
 CORRUPTED = 0.1
 SMOOTHING = 0.02
 # How much the emotion vector must tell of the manner, and the rate of the conditioner in that of
@@ -151,10 +151,10 @@ class GPTTask(LearnerTask):
             starts.append(len(prefix))
             targets.append(F.pad(codes, (0, 1), value=self._config.stop_mel_token))
             paths.append(text_path(line.places, len(condition), len(prefix)))
-        hidden, look = guided(gpt.gpt, pad_sequence(rows, batch_first=True))
+        hidden, looks = guided(gpt.gpt, pad_sequence(rows, batch_first=True))
         spoken = [h[s : s + len(t)] for h, s, t in zip(hidden, starts, targets, strict=True)]
         logits = gpt.logits(pad_sequence(spoken, batch_first=True))
-        guidance = guidance_loss(look, paths)
+        guidance = torch.stack([guidance_loss(look, paths) for look in looks]).mean()
         return logits, pad_sequence(targets, batch_first=True, padding_value=IGNORED), guidance
 
     def _corrupted(self, codes: Tensor) -> Tensor:
