@@ -27,9 +27,8 @@ from training.unit_space import codebook_size, entry_width
 
 EMO_NUM = (3, 17, 2, 8, 4, 5, 10, 24)
 NOTICE = (
-    "This is the small demonstration model, to try the service with: only scattered words of it "
-    "are understood, and it follows voice and emotion poorly. "
-    "Fetch the official model with: indextts download"
+    "This is the small demonstration model, to try the service with: most words of it are "
+    "understood, and it knows few voices. Fetch the official model with: indextts download"
 )
 
 

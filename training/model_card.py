@@ -8,7 +8,7 @@ from typing import Any
 
 from training.config import Recipe
 from training.data.spoken import spoken
-from training.workspace import Workspace, read_rows
+from training.workspace import Workspace, read_rows, read_utterances
 
 # Below these the checkpoint may be the default (issue "A small checkpoint of our own").
 MAX_WER, MAX_SYLLABLE_ERROR = 0.25, 0.30
@@ -24,7 +24,8 @@ Licence: MIT, like the repository. {verdict}
 
 ## Data
 {hours:.2f} h of synthetic speech, {sentences} sentences, {voices} voices (American and British
-English, Mandarin), no recordings of people. Teacher: Kokoro-82M (Apache-2.0), 8-bit. English
+English, Mandarin), no recordings of people; and when and how high the same voices would say
+{timed} sentences more. Teacher: Kokoro-82M (Apache-2.0), 8-bit. English
 sentences: examples in WordNet 3.0 (Princeton University, WordNet licence). Mandarin sentences:
 templates of ours over the dictionary of jieba (MIT). Readings: misaki's American dictionary
 (Apache-2.0) and pypinyin's tables (MIT); both are part of `phonemes.txt.gz`.
@@ -44,8 +45,8 @@ Steps: {steps}. Seed {seed}.
 {limits}"""
 
 ONE_STEP = """\
-- Its acoustic model takes a single step and so gives the middle of all likely spectra: melody and
-  harmonics are washed out, the voice is flat and buzzing.
+- Its acoustic model takes a single step: what its codes do not say comes out as the middle of all
+  likely spectra, so voices are duller than in life.
 """
 UNMOVED = "- Emotion clips and vectors are accepted and change next to nothing.\n"
 # Ratio of lengths with a slow and with a fast emotion clip.
@@ -65,6 +66,7 @@ def write_card(work: Workspace, recipe: Recipe, path: Path) -> None:
         hours=sum(row.seconds for row in rows) / 3600,
         sentences=len(rows),
         voices=len({row.voice for row in rows}),
+        timed=len(read_utterances(work.timing)),
         steps=", ".join(f"{name} {count}" for name, count in steps.items()),
         seed=recipe.seed,
         quality=_quality(work),
