@@ -12,12 +12,14 @@ INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m 
 HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 1
-MODEL_DIR ?= models/IndexTTS
+# auto: models/IndexTTS where it is filled, else the demonstration model models/demo.
+MODEL_DIR ?= auto
+WEIGHTS_DIR ?= models/IndexTTS
 
 .PHONY: run weights test lint types unit format clean help
 
 help:
-	@echo "make weights  fetch the official model into $(MODEL_DIR)"
+	@echo "make weights  fetch the official model into $(WEIGHTS_DIR)"
 	@echo "make run    install into $(VENV) and start the service on http://$(HOST):$(PORT)"
 	@echo "make test   install the development tools, then ruff, mypy and pytest"
 	@echo "make format let ruff tidy the code"
@@ -35,10 +37,9 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	touch $@ $(RUNTIME)
 
 weights: $(RUNTIME)
-	$(BIN)/indextts download --dir $(MODEL_DIR)
+	$(BIN)/indextts download --dir $(WEIGHTS_DIR)
 
 run: $(RUNTIME)
-	@test -e $(MODEL_DIR)/config.yaml || { echo "There is no model in $(MODEL_DIR): run 'make weights' (8 GB), or try the service with 'make run MODEL_DIR=models/demo'"; exit 1; }
 	INDEXTTS_MODEL_DIR=$(MODEL_DIR) $(BIN)/python server.py --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 test: lint types unit

@@ -70,9 +70,10 @@ class Settings:
     )
     # Model
     model_dir: str = setting(
-        "models/IndexTTS",
+        "auto",
         "Model",
-        "Folder of the checkpoints; `models/demo` is the small demonstration model.",
+        "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
+        "`models/demo` while there is nothing in it.",
     )
     device: str = setting("auto", "Model", "`auto`, `cpu`, `cuda` or `cuda:N`.")
     precision: str = setting(

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indextts.model_files import DEFAULT_MODEL_DIR
+from indextts.model_files import find_model_dir
 from indextts.request import Control, ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.decoder import CodeDecoder
@@ -39,7 +39,8 @@ class IndexTTS2:
     """Zero-shot text-to-speech.
 
     Args:
-        model_dir: folder with ``config.yaml`` and the weights.
+        model_dir: folder with ``config.yaml`` and the weights; "auto" is ``models/IndexTTS``, or
+            the demonstration model ``models/demo`` while there is nothing in it.
         device: "auto" (CUDA where there is one), "cpu", "cuda:1", ...
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
@@ -54,7 +55,7 @@ class IndexTTS2:
 
     def __init__(
         self,
-        model_dir: str | Path = DEFAULT_MODEL_DIR,
+        model_dir: str | Path = "auto",
         device: str = "auto",
         precision: str = "auto",
         deepspeed: str = "auto",
@@ -62,7 +63,7 @@ class IndexTTS2:
         verbalizer: str = "wetext",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        self.model_dir = Path(model_dir)
+        self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
         self.precision = choose_precision(precision, self._device)
         self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)

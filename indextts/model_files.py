@@ -21,8 +21,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from indextts.config import ModelConfig
 from indextts.errors import ConfigError, ModelFileError
 
-# Where a model is looked for when nobody says where it is.
-DEFAULT_MODEL_DIR = Path("models/IndexTTS")
+# Where a model is looked for when nobody says where it is; the official one first.
+MODEL_DIRS = (Path("models/IndexTTS"), Path("models/demo"))
+AUTO = "auto"
 CACHE_FOLDER = "hf_cache"
 DEFAULT_VOCODER = "nvidia/bigvgan_v2_22khz_80band_256x"
 PICKLE_SUFFIXES = (".pth", ".pt", ".bin")
@@ -97,6 +98,15 @@ class Wanted:
             f"is missing. Looked in {model_dir} for {listed}.",
             f"Fetch it with: indextts download --dir {model_dir}",
         )
+
+
+def find_model_dir(given: str | Path = AUTO) -> Path:
+    """The folder to load: the given one, or for "auto" the first of :data:`MODEL_DIRS` that has a
+    ``config.yaml``; where none has, the first, for its error says how to fill it.
+    """
+    if str(given) != AUTO:
+        return Path(given)
+    return next((path for path in MODEL_DIRS if (path / "config.yaml").is_file()), MODEL_DIRS[0])
 
 
 def resolve_model_files(model_dir: Path, config: ModelConfig) -> ModelFiles:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from indextts.model_files import DEFAULT_MODEL_DIR
+from indextts.model_files import AUTO, MODEL_DIRS
 
 if TYPE_CHECKING:
     from indextts.request import Progress, Synthesis
@@ -97,9 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument(
         "--model-dir",
         type=Path,
-        default=DEFAULT_MODEL_DIR,
+        default=Path(AUTO),
         metavar="DIR",
-        help="default %(default)s",
+        help=f"default: {MODEL_DIRS[0]}, or {MODEL_DIRS[1]} while that is empty",
     )
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))

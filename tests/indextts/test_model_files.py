@@ -11,7 +11,9 @@ import pytest
 from indextts.config import ModelConfig
 from indextts.errors import ConfigError, ModelFileError
 from indextts.model_files import (
+    MODEL_DIRS,
     ModelFiles,
+    find_model_dir,
     hub_snapshot,
     resolve_model_files,
 )
@@ -202,3 +204,17 @@ def test_a_file_in_a_subfolder_is_allowed(tmp_path: Path, config: ModelConfig) -
     touch(tmp_path, *OFFICIAL, "weights/gpt.safetensors")
     changed = replace(config, gpt_checkpoint="weights/gpt.safetensors")
     assert resolve_model_files(tmp_path, changed).gpt == tmp_path / "weights/gpt.safetensors"
+
+
+def test_the_official_model_comes_before_the_demonstration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    official, demo = MODEL_DIRS
+    assert find_model_dir() == official
+    for folder in (demo, official):
+        folder.mkdir(parents=True)
+        assert find_model_dir() != folder
+        (folder / "config.yaml").touch()
+        assert find_model_dir() == folder
+    assert find_model_dir("elsewhere") == Path("elsewhere")

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from indextts.cli.main import main
 from indextts.infer_v2 import IndexTTS2
+from indextts.model_files import MODEL_DIRS
 from indextts.request import Synthesis, SynthesisRequest
 from indextts.utils.audio_file import read_audio
 from tests.app.gunicorn_server import ROOT, running_server
 
-MODEL = ROOT / "models" / "demo"
+MODEL = ROOT / MODEL_DIRS[1]
 VOICES = ROOT / "examples" / "voices"
 ENGLISH = "The children were playing in the garden when the rain began."
 MANDARIN = "明天早上我们一起去公园散步吧。"
