@@ -31,7 +31,8 @@ templates of ours over the dictionary of jieba (MIT). Readings: misaki's America
 (Apache-2.0) and pypinyin's tables (MIT); both are part of `phonemes.txt.gz`.
 
 ## Training
-Steps: {steps}. Seed {seed}.
+Steps of the last run: {steps}. Seed {seed}.
+Some parts went on from an earlier model; that and all else about the run: training/README.md.
 
 ## Quality
 {quality}

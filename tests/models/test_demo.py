@@ -100,6 +100,17 @@ def test_another_voice_sounds_different(engine: IndexTTS2) -> None:
     assert float(np.abs(difference).mean()) > 0.1 * float(np.abs(high.waveform).mean())
 
 
+def test_a_calm_clip_slows_it_down_and_an_excited_one_does_not(engine: IndexTTS2) -> None:
+    speaker = read_audio(VOICES / "en_female.flac")
+    calm, excited = (
+        engine.synthesize(
+            SynthesisRequest(ENGLISH, speaker, emotion=read_audio(VOICES / f"{name}.flac"), seed=1)
+        ).audio_seconds
+        for name in ("emotion_calm", "emotion_excited")
+    )
+    assert calm > 1.2 * excited
+
+
 def test_the_service_speaks_with_it_and_says_so(tmp_path: Path) -> None:
     clip = (VOICES / "zh_young.flac").read_bytes().hex()
     with running_server(tmp_path, clip, engine="", model_dir=MODEL, device="cpu") as server:

@@ -29,7 +29,7 @@ from training.steps.common import Setting
 MEL, SPECTRAL, ADVERSARIAL, FEATURES = 15.0, 1.0, 1.0, 2.0
 BETAS = (0.8, 0.99)
 # Share of mels that are the acoustic model's, where it is trained already.
-GUESSED = 0.75
+GUESSED = 0.5
 
 
 class VocoderTask(LearnerTask):
