@@ -16,8 +16,8 @@ from torch.nn.utils import parametrize
 
 from training.data.units import Units, sound_name
 
-OWN = "parametrizations.{name}.original"
-SHARED = "parametrizations.{name}.0.shared"
+# Keys of torch's parametrization of a weight, in place of "weight".
+OWN, SHARED = "parametrizations.weight.original", "parametrizations.weight.0.shared"
 
 
 class SharedRows(nn.Module):
@@ -57,8 +57,8 @@ def plain_tables(state: dict[str, Tensor], properties: dict[str, Tensor]) -> dic
     """
     found = dict(state)
     for name, table in properties.items():
-        own = found.pop(f"{name}.{OWN.format(name='weight')}")
-        shared = found.pop(f"{name}.{SHARED.format(name='weight')}")
+        own = found.pop(f"{name}.{OWN}")
+        shared = found.pop(f"{name}.{SHARED}")
         found[f"{name}.weight"] = own + table.to(shared.device) @ shared
     return found
 
@@ -68,10 +68,8 @@ def shared_tables(state: dict[str, Tensor], properties: dict[str, Tensor]) -> di
     found = dict(state)
     for name, table in properties.items():
         own = found.pop(f"{name}.weight")
-        found[f"{name}.{OWN.format(name='weight')}"] = own
-        found[f"{name}.{SHARED.format(name='weight')}"] = own.new_zeros(
-            table.shape[1], own.shape[1]
-        )
+        found[f"{name}.{OWN}"] = own
+        found[f"{name}.{SHARED}"] = own.new_zeros(table.shape[1], own.shape[1])
     return found
 
 

@@ -77,9 +77,9 @@ class GPTTask(LearnerTask):
         self.schedule, self.seed = setting.recipe.gpt, setting.recipe.seed
         self._config = setting.recipe.sizes.model.gpt
         self._features = semantic_features(setting)
-        self._codes = all_codes(setting) | unit_codes(
-            setting.texts.items, setting.units, setting.usual_pitches
-        )
+        self._codes = all_codes(setting)
+        silent = [item for item in setting.texts.items if item.name not in self._codes]
+        self._codes |= unit_codes(silent, setting.units, setting.usual_pitches)
         seed_all(self.seed, self.name)
         self.gpt, self.conditioner = SemanticGPT(self._config), ReferenceConditioner(self._config)
         initialise(self.gpt)

@@ -186,7 +186,7 @@ class S2MelTask(LearnerTask):
     def _speech(self, item: Item) -> tuple[Tensor, Tensor]:
         """The same of a whole utterance, with the latents; what is longer is cut."""
         device = self._setting.device
-        features = self._embedded(item)
+        features = self._vectors(self._codes[item.name])
         if self._latents is not None:
             latents = self._latents[item.name].float().to(device)
             features = features + self.s2mel.gpt_layer(latents)
@@ -204,9 +204,6 @@ class S2MelTask(LearnerTask):
         """
         wrong = torch.rand(len(codes)) < float(torch.rand(())) * PROMPT_ERRORS
         return torch.where(wrong, codes[torch.randint(len(codes), (len(codes),))], codes)
-
-    def _embedded(self, item: Item) -> Tensor:
-        return self._vectors(self._codes[item.name])
 
     @torch.no_grad()
     def _vectors(self, codes: Tensor) -> Tensor:

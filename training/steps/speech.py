@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from indextts.stages.text.phonemes import load_phoneme_reader
+from indextts.stages.text.phonemes import PhonemeReader, load_phoneme_reader
 from training.data.spoken import spoken_list, write_ogg
 from training.data.teacher import Teacher, Timing
 from training.data.voices import MANNERS
@@ -29,10 +29,7 @@ def make_speech(
     work: Workspace, voices: Path, hours: float, part: tuple[int, int], threads: int
 ) -> float:
     """Speak until there are `hours` of sound in all parts together; returns this part's seconds."""
-    reader = load_phoneme_reader(work.lexicon)
-    plan = read_utterances(work.texts)
-    if reader is None or not plan:
-        raise FileNotFoundError(f"{work.texts} is missing: run the step texts first")
+    reader, plan = load_plan(work)
     index, parts = part
     path = spoken_list(work, index)
     done = read_utterances(path)
@@ -50,6 +47,19 @@ def make_speech(
     if seconds < wanted:
         log.warning("the plan is used up after %.2f h: make more texts", seconds / 3600)
     return seconds
+
+
+def load_plan(work: Workspace) -> tuple[PhonemeReader, list[Utterance]]:
+    """The lexicon's reader, and who says what.
+
+    Raises:
+        FileNotFoundError: the step texts has not been run.
+    """
+    reader = load_phoneme_reader(work.lexicon)
+    plan = read_utterances(work.texts)
+    if reader is None or not plan:
+        raise FileNotFoundError(f"{work.texts} is missing: run the step texts first")
+    return reader, plan
 
 
 def share(plan: Sequence[Utterance], index: int, parts: int) -> list[Utterance]:

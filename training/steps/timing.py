@@ -11,20 +11,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from indextts.stages.text.phonemes import load_phoneme_reader
 from training.data.spoken import spoken
 from training.data.teacher import Teacher
 from training.data.voices import MANNERS
-from training.steps.speech import timed
+from training.steps.speech import load_plan, timed
 from training.workspace import Workspace, append_row, read_utterances
 
 
 def make_timing(work: Workspace, voices: Path, threads: int) -> int:
     """Time all training sentences of the plan that have no sound; returns how many there are."""
-    reader = load_phoneme_reader(work.lexicon)
-    plan = read_utterances(work.texts)
-    if reader is None or not plan:
-        raise FileNotFoundError(f"{work.texts} is missing: run the step texts first")
+    reader, plan = load_plan(work)
     known = {row.name for row in (*spoken(work), *read_utterances(work.timing))}
     rows = [row for row in plan if row.split == "train" and row.name not in known]
     teacher = Teacher(voices, work.root / "teacher", reader, threads, silent=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 
 from indextts.layers.bigvgan import BigVGAN
 from indextts.utils.mel import mel_spectrogram
-from training.config import Schedule
 from training.data.corpus import load_cache
 from training.data.features import Item
 from training.loop import Budget, Learner, LearnerTask, Metrics, chooser, seed_all, train
@@ -50,7 +50,7 @@ class VocoderTask(LearnerTask):
         make_trainable(self.vocoder)
         initialise(self.vocoder)
         critics = Critics()
-        critic_schedule = Schedule(**{**vars(self.schedule), "average": 0.0})
+        critic_schedule = replace(self.schedule, average=0.0)
         self._learner = Learner(
             nn.ModuleDict({"vocoder": self.vocoder}).to(setting.device), self.schedule, BETAS
         )
