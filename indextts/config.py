@@ -334,8 +334,22 @@ class W2VBertConfig:
 
 
 @dataclass(frozen=True)
+class HarmonicSourceConfig:
+    """Pulses at the pitch beside the generator; no part of the official vocoder.
+
+    Attributes:
+        reader_width: channels of the net that reads the pitch off the mel.
+        lowest_pitch, highest_pitch: its range in Hz.
+    """
+
+    reader_width: int = 96
+    lowest_pitch: float = 50.0
+    highest_pitch: float = 600.0
+
+
+@dataclass(frozen=True)
 class BigVGANConfig:
-    """``bigvgan/config.json``."""
+    """``bigvgan/config.json``; `source` is our own addition, for small models."""
 
     num_mels: int
     upsample_initial_channel: int
@@ -350,6 +364,7 @@ class BigVGANConfig:
     use_bias_at_final: bool = True
     sampling_rate: int = 22050
     hop_size: int | None = field(default=None)
+    source: HarmonicSourceConfig | None = None
 
     def __post_init__(self) -> None:
         _require(self.resblock, "1", "bigvgan resblock")

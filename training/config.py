@@ -10,6 +10,7 @@ from indextts.config import (
     DatasetConfig,
     DiTConfig,
     GPTConfig,
+    HarmonicSourceConfig,
     LengthRegulatorConfig,
     ModelConfig,
     PreprocessConfig,
@@ -216,6 +217,7 @@ def sizes(width: int, text_tokens: int, sounds: int) -> Sizes:
             resblock_dilation_sizes=((1, 3, 5),),
             use_tanh_at_final=True,
             use_bias_at_final=False,
+            source=HarmonicSourceConfig(),
         ),
         sounds=sounds,
     )

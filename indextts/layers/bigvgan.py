@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from indextts.config import BigVGANConfig
 from indextts.errors import ConfigError
 from indextts.layers.alias_free import AliasFreeActivation
+from indextts.layers.harmonic_source import HarmonicSource
 
 
 class ResidualBlock(nn.Module):
@@ -66,20 +69,26 @@ class BigVGAN(nn.Module):
             )
         self.activation_post = _activation(channels, config)
         self.conv_post = nn.Conv1d(channels, 1, 7, padding=3, bias=config.use_bias_at_final)
+        self.source = _source(config)
 
-    def signal(self, mel: Tensor) -> Tensor:
+    def signal(self, mel: Tensor, excitation: Tensor | None = None) -> Tensor:
         """The waveform before its level is limited.
 
         Args:
             mel: float32 [B, num_mels, T], all rows real to the end, T at least 1.
+            excitation: of the harmonic source, where there is one; read off the mel if not given.
 
         Returns:
             float32 [B, 1, T * samples_per_frame].
         """
+        if self.source is not None and excitation is None:
+            excitation = self.source.read(mel, self.samples_per_frame)
         x: Tensor = self.conv_pre(mel)
         for stage, up in enumerate(self.ups):
             assert isinstance(up, nn.ModuleList)
             x = up[0](x)  # [B, C / 2, T * rate]
+            if self.source is not None and excitation is not None:
+                x = self.source.mix(stage, x, excitation)
             first = stage * self.kernels
             total: Tensor = self.resblocks[first](x)
             for block in self.resblocks[first + 1 : first + self.kernels]:
@@ -123,6 +132,19 @@ def _activation(channels: int, config: BigVGANConfig) -> AliasFreeActivation:
         channels,
         separate_beta=config.activation == "snakebeta",
         logscale=config.snake_logscale,
+    )
+
+
+def _source(config: BigVGANConfig) -> HarmonicSource | None:
+    if config.source is None:
+        return None
+    stages = range(1, len(config.upsample_rates) + 1)
+    return HarmonicSource(
+        config.num_mels,
+        config.sampling_rate,
+        [math.prod(config.upsample_rates[stage:]) for stage in stages],
+        [config.upsample_initial_channel // 2**stage for stage in stages],
+        config.source,
     )
 
 

@@ -15,7 +15,7 @@ from training.data.features import Item
 from training.data.units import PAUSE, Units, make_units, melody, unit_codes, usual_pitches
 from training.steps.codec import all_codes, give_units, unit_vectors
 from training.steps.common import Setting, all_items
-from training.unit_space import REACH, codebook_size, entry_width
+from training.unit_space import REACH, STEPS, codebook_size, entry_width
 
 NAMES = ("", "", "", "AH0", "AH1", "T", ",", ".", "-AO3", "-AO5", "|")
 
@@ -68,6 +68,14 @@ def test_parts_join_to_the_same_codes(units: Units) -> None:
     assert torch.equal(units.join(*units.parts(codes)), codes)
     assert len(units.entries()) == len(codes)
     assert len({tuple(row) for row in units.entries().tolist()}) == len(codes)
+
+
+def test_transposed_codes_keep_their_sounds_and_their_silence(units: Units) -> None:
+    sounds, thirds = torch.tensor([2, 2, 3, 1]), torch.tensor([0, 1, 2, 0])
+    codes = units.join(sounds, thirds, torch.tensor([5, 0, 1, STEPS - 2]))
+    for steps, expected in ((3, [8, 0, 4, STEPS - 1]), (-3, [2, 0, 1, STEPS - 5])):
+        parts = units.parts(units.transposed(codes, steps))
+        assert [part.tolist() for part in parts] == [sounds.tolist(), thirds.tolist(), expected]
 
 
 def test_the_engines_search_takes_the_best_of_each_part(units: Units) -> None:

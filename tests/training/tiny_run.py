@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from indextts.config import DatasetConfig
+from indextts.config import DatasetConfig, HarmonicSourceConfig
 from indextts.stages.text.phonemes import PHONEME_FILE, Lexicon, PhonemeReader
 from tests.indextts.tiny_model import BIGVGAN, W2V, tiny_config
 from training.config import Recipe, Schedule, Sizes
@@ -74,7 +74,7 @@ def tiny_recipe() -> Recipe:
         semantic_layer=W2V.num_hidden_layers,
     )
     return Recipe(
-        sizes=Sizes(model, W2V, BIGVGAN, SOUNDS),
+        sizes=Sizes(model, W2V, replace(BIGVGAN, source=HarmonicSourceConfig(8)), SOUNDS),
         encoder=schedule,
         codec=schedule,
         vocoder=replace(schedule, batch=2, average=0.9),

@@ -71,6 +71,11 @@ class Units:
         """Sound, third and step of codes."""
         return codes // (THIRDS * STEPS), codes // STEPS % THIRDS, codes % STEPS
 
+    def transposed(self, codes: Tensor, steps: int) -> Tensor:
+        """The same with a melody that is so many steps higher; what has no voice gets none."""
+        sounds, thirds, own = self.parts(codes)
+        return self.join(sounds, thirds, torch.where(own > 0, (own + steps).clamp(1, STEPS - 1), 0))
+
     @property
     def widths(self) -> tuple[int, int, int]:
         """Of the three parts of an entry."""

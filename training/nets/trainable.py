@@ -16,26 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from indextts.layers import campplus, conformer, dit, gpt2, perceiver, rep_codec
-from indextts.layers.alias_free import KERNEL, AliasFreeActivation
+from indextts.layers.alias_free import AliasFreeActivation
 from indextts.stages.semantic_gpt import SemanticGPT
+from training.nets.snake_gradient import AliasFreeSnake
 
 NORM_MOMENTUM = 0.05
 
 
 class TrainableActivation(AliasFreeActivation):
-    """The same function by differentiable convolutions (vocoder.md 3)."""
+    """The same function with a gradient (vocoder.md 3)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.shape[1]
-        frequency, amplitude = (rate[:, None] for rate in self.act.rates())
-        up = self.upsample.filter.expand(channels, 1, KERNEL).to(x.dtype)
-        down = self.downsample.lowpass.filter.expand(channels, 1, KERNEL).to(x.dtype)
-        half = KERNEL // 2
-        y = F.pad(x, (half - 1, half - 1), mode="replicate")
-        y = 2 * F.conv_transpose1d(y, up, stride=2, groups=channels)[..., 15:-15]
-        y = y + amplitude * (y * frequency).sin().square()
-        y = F.pad(y, (half - 1, half), mode="replicate")
-        return F.conv1d(y, down, stride=2, groups=channels)
+        batch, channels, length = x.shape
+        frequency, amplitude = (rate.repeat(batch)[:, None] for rate in self.act.rates())
+        rows = x.reshape(batch * channels, length)
+        made: Tensor = AliasFreeSnake.apply(  # type: ignore[no-untyped-call]
+            rows, frequency, amplitude, self._up_taps, self._down_taps
+        )
+        return made.view_as(x)
 
 
 class TrainableBatchNorm(campplus.FrozenBatchNorm):

@@ -59,6 +59,8 @@ LATENT_ROWS = 0.3
 LEVEL = 1e-2
 GUIDANCE = 0.8
 CORRUPTED = 0.1
+# How often, and by how many steps at most, the melody of the past is put higher or lower.
+TRANSPOSED, FURTHEST = 0.5, 4
 SMOOTHING = 0.02
 # How much the emotion vector must tell of the manner, and the rate of the conditioner in that of
 # the GPT: its outputs pass a norm, and what runs away in front of that does not come back.
@@ -158,9 +160,13 @@ class GPTTask(LearnerTask):
         return logits, pad_sequence(targets, batch_first=True, padding_value=IGNORED), guidance
 
     def _corrupted(self, codes: Tensor) -> Tensor:
-        """Some codes replaced by others: what to say next must be read from the text, because in
-        decoding the past may be wrong.
+        """A wrong past, because in decoding it may be wrong: some codes replaced by others, so that
+        what to say next is read from the text; and all of the melody put higher or lower, so that
+        its level is taken from the reference clips.
         """
+        if float(torch.rand(())) < TRANSPOSED:
+            steps = int(torch.randint(-FURTHEST, FURTHEST + 1, ()))
+            codes = self._setting.units.transposed(codes, steps)
         other = torch.randint_like(codes, self._config.start_mel_token)
         return torch.where(torch.rand(codes.shape, device=codes.device) < CORRUPTED, other, codes)
 

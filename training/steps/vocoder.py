@@ -1,4 +1,8 @@
-"""Step ``vocoder``: mel to waveform, first by spectral distance, then against critics too."""
+"""Step ``vocoder``: mel to waveform, first by spectral distance, then against critics too.
+
+The generator is given pulses at the true pitch; reading the pitch off the mel is learnt beside it
+(``indextts/layers/harmonic_source.py``).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from indextts.layers.bigvgan import BigVGAN
 from indextts.utils.mel import mel_spectrogram
 from training.data.corpus import load_cache
 from training.data.features import Item
+from training.data.mel_pitch import mel_pitch
 from training.loop import Budget, Learner, LearnerTask, Metrics, chooser, seed_all, train
 from training.nets.critics import (
     Critics,
@@ -28,6 +33,8 @@ from training.steps.common import Setting
 
 MEL, SPECTRAL, ADVERSARIAL, FEATURES = 15.0, 1.0, 1.0, 2.0
 BETAS = (0.8, 0.99)
+# Of the pitch in octaves, and of the voicing.
+PITCH, VOICING = 4.0, 1.0
 # Share of mels that are the acoustic model's, where it is trained already.
 GUESSED = 0.5
 
@@ -47,6 +54,8 @@ class VocoderTask(LearnerTask):
         self._guesses = load_cache(setting.work, "mels", "s2mel") if known else {}
         seed_all(self.seed, self.name)
         self.vocoder = BigVGAN(recipe.sizes.bigvgan)
+        assert self.vocoder.source is not None, "the recipe's vocoder has a source"
+        self._source = self.vocoder.source
         make_trainable(self.vocoder)
         initialise(self.vocoder)
         critics = Critics()
@@ -65,11 +74,15 @@ class VocoderTask(LearnerTask):
         starts = self._starts(items, choose)
         wave = self._waves(items, starts)  # [B, n]
         mel = self._mel(wave)
-        made = self.vocoder(self._heard(items, starts, mel, choose))  # [B, 1, n]
+        heard = self._heard(items, starts, mel, choose)
+        pitch, misread = self._pitch(items, starts, heard)
+        made = self._sound(heard, pitch)  # [B, 1, n]
         mel_loss = (self._mel(made[:, 0]) - mel).abs().mean()
         spectral = spectral_loss(wave, made[:, 0])
         loss = MEL * mel_loss + SPECTRAL * spectral
-        found = {"mel": mel_loss.detach(), "spectral": spectral.detach()}
+        loss = loss + PITCH * misread["pitch"] + VOICING * misread["voicing"]
+        found = {"mel": mel_loss, "spectral": spectral, **misread}
+        found = {key: value.detach() for key, value in found.items()}
         if index >= s.recipe.adversarial_from:
             critics = self._critics.modules["critics"]
             judged = critic_loss(critics(wave[:, None]), critics(made.detach()))
@@ -114,18 +127,49 @@ class VocoderTask(LearnerTask):
                 rows[row] = torch.cat((part, mel[row, :, part.shape[1] :]), dim=1)
         return torch.stack(rows)
 
+    def _pitch(
+        self, items: Sequence[Item], starts: Sequence[int], heard: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The pitch of the windows and whether there is a voice, [2, B, F], and how far the vocoder
+        is from reading that off their mels.  Of speech that came without it, it is what is read.
+        """
+        hertz, logits = self._source.reader(heard)
+        read = torch.stack((hertz.detach(), (logits > 0).float()))
+        true, known = read.clone(), torch.zeros(len(items), 1, device=heard.device)
+        frame_seconds, width = self._hop / self._preprocess.sr, heard.shape[-1]
+        for row, (item, start) in enumerate(zip(items, starts, strict=True)):
+            found = mel_pitch(item.row.pitch, start + width, frame_seconds)
+            if found is not None:
+                true[:, row], known[row] = found[:, start:].to(heard.device), 1.0
+        inside = true[1] * known
+        octaves = (hertz.log2() - true[0].log2()).abs()
+        doubt = F.binary_cross_entropy_with_logits(logits, true[1], reduction="none")
+        return true, {
+            "pitch": (octaves * inside).sum() / inside.sum().clamp(min=1),
+            "voicing": (doubt * known).sum() / (known.sum() * width).clamp(min=1),
+        }
+
+    def _sound(self, heard: Tensor, pitch: Tensor) -> Tensor:
+        """Speak the mels at the given pitch, with fresh noise: [B, 1, n]."""
+        noise = torch.randn(len(heard), heard.shape[-1] * self._hop, device=heard.device)
+        excitation = self._source.excitation(pitch[0], pitch[1], self._hop, noise)
+        return self.vocoder.limit(self.vocoder.signal(heard, excitation))
+
     def _mel(self, wave: Tensor) -> Tensor:
         return mel_spectrogram(wave, self._preprocess.spect_params, self._preprocess.sr)
 
     @torch.inference_mode()
     def validate(self) -> Metrics:
         choose = chooser(self.seed, self.name, "valid")
-        losses = []
+        found = []
         for items in self._setting.valid_batches(self.schedule.batch):
-            wave = self._waves(items, self._starts(items, choose))
-            mel = self._mel(wave)
-            losses.append((self._mel(self.vocoder(mel)[:, 0]) - mel).abs().mean())
-        return {"mel": float(torch.stack(losses).mean())}
+            starts = self._starts(items, choose)
+            mel = self._mel(self._waves(items, starts))
+            _, misread = self._pitch(items, starts, mel)
+            distance = (self._mel(self.vocoder(mel)[:, 0]) - mel).abs().mean()
+            found.append(torch.stack((distance, misread["pitch"], misread["voicing"])))
+        figures = torch.stack(found).mean(0).tolist()
+        return dict(zip(("mel", "pitch", "voicing"), figures, strict=True))
 
     def state(self) -> dict[str, Any]:
         return {"vocoder": self._learner.state(), "critics": self._critics.state()}
