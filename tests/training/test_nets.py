@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from indextts.layers.alias_free import AliasFreeActivation
 from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.campplus import CAMPPlus
 from tests.indextts.small_models import fill_randomly
 from tests.indextts.tiny_model import BIGVGAN, tiny_config
+from training.config import Schedule
+from training.loop import Learner
 from training.nets.critics import Critics, critic_loss, feature_loss, generator_loss
 from training.nets.heads import PhonemeHead, VoiceClassifier, edit_distance
+from training.nets.judgement import judge
 from training.nets.trainable import TrainableActivation, initialise, make_trainable
 
 
@@ -79,3 +83,16 @@ def test_critics_tell_apart_and_compare() -> None:
     assert float(generator_loss(made).detach()) > 0
     assert float(feature_loss(real, real).detach()) == 0
     assert float(feature_loss(real, made).detach()) > 0
+
+
+def test_a_critic_learns_and_its_judgement_reaches_only_what_was_made() -> None:
+    torch.manual_seed(0)
+    learner = Learner(nn.ModuleDict({"critic": Critics(4)}), Schedule(100, 1, 1e-2, warmup=1))
+    real, made = torch.randn(2, 1, 2560), torch.zeros(2, 1, 2560, requires_grad=True)
+    found = [judge(learner, real, made, index) for index in range(20)]
+    assert float(found[-1].critic) < 0.5 * float(found[0].critic)
+    learner.modules.zero_grad()
+    (found[-1].generator + found[-1].features).backward()
+    assert made.grad is not None
+    assert bool(made.grad.any())
+    assert all(p.grad is None and p.requires_grad for p in learner.modules.parameters())

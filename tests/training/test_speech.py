@@ -118,9 +118,9 @@ def test_what_cannot_be_learnt_from_is_left_out_and_disagreement_is_an_error() -
 
 
 def test_the_gpt_learns_from_sentences_without_sound(setting: Setting) -> None:
-    silent = [item for item in setting.texts.items if not item.wave.numel()]
+    silent = [item for item in setting.sentences().items if not item.wave.numel()]
     assert len(silent) == 3
-    assert len(setting.texts.items) == len(setting.train.items) + 3
+    assert len(setting.sentences().items) == len(setting.train.items) + 3
     task = GPTTask(setting)
     for item in silent:
         assert len(task._codes[item.name]) == len(item.speech) == 50

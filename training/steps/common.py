@@ -31,7 +31,6 @@ class Setting:
 
     Attributes:
         train, valid: of the split; `valid` falls back to `train` in trials without held-out ones.
-        texts: `train` and the sentences that have a timing but no sound.
         voices: names in the order of their numbers.
         symbols: ids of the vocabulary that are phonemes, not marks.
         names: the symbol of each id of the vocabulary; empty where it is none.
@@ -44,12 +43,16 @@ class Setting:
     device: torch.device
     train: Corpus
     valid: Corpus
-    texts: Corpus
     voices: tuple[str, ...]
     symbols: frozenset[int]
     names: tuple[str, ...]
     units: Units
     usual_pitches: Mapping[str, float]
+
+    def sentences(self) -> Corpus:
+        """`train` and the sentences that have a timing but no sound."""
+        timed = load_timed(self.work, Tokenizer(vocabulary_file(self.work)))
+        return Corpus([*self.train.items, *timed])
 
     def voice_numbers(self, items: Sequence[Item]) -> Tensor:
         """int64 [B]."""
@@ -103,7 +106,6 @@ def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setti
         device=device,
         train=train,
         valid=Corpus(items, "valid") if has_valid else train,
-        texts=Corpus([*items, *load_timed(work, tokenizer)]),
         voices=tuple(sorted({item.row.voice for item in train.items})),
         symbols=spoken_ids(tokenizer),
         names=names,

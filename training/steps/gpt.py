@@ -80,7 +80,8 @@ class GPTTask(LearnerTask):
         self._config = setting.recipe.sizes.model.gpt
         self._features = semantic_features(setting)
         self._codes = all_codes(setting)
-        silent = [item for item in setting.texts.items if item.name not in self._codes]
+        self._sentences = setting.sentences()
+        silent = [item for item in self._sentences.items if item.name not in self._codes]
         self._codes |= unit_codes(silent, setting.units, setting.usual_pitches)
         seed_all(self.seed, self.name)
         self.gpt, self.conditioner = SemanticGPT(self._config), ReferenceConditioner(self._config)
@@ -101,7 +102,7 @@ class GPTTask(LearnerTask):
     def advance(self, index: int) -> dict[str, Tensor]:
         s, choose = self._setting, chooser(self.seed, self.name, index)
         self.gpt.train()
-        items = s.texts.batch(choose, self.schedule.batch)
+        items = self._sentences.batch(choose, self.schedule.batch)
         for_latents = [choose.random() < LATENT_ROWS for _ in items]
         with autocast(s.device):
             conditions, manner = self._conditions(items, choose)

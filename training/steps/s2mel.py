@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from indextts.stages.acoustic import AcousticModel, frames_of
+from indextts.stages.acoustic import AcousticModel, PromptCondition, frames_of
 from training.data.corpus import frame_mask, lacks, load_cache
 from training.data.features import Item
 from training.loop import (
@@ -30,7 +30,8 @@ from training.loop import (
     seed_all,
     train,
 )  # fmt: skip
-from training.nets.critics import MelCritic, critic_loss, feature_loss, generator_loss
+from training.nets.critics import MelCritic
+from training.nets.judgement import Judgement, judge
 from training.nets.trainable import initialise
 from training.steps.codec import all_codes, unit_vectors
 from training.steps.common import Setting
@@ -105,16 +106,17 @@ class S2MelTask(LearnerTask):
             loss, guess = self._loss(batch, drop)
         found = {"loss": loss.detach()}
         if self._config.diffusion_steps == 1 and index >= s.recipe.sharpen_from:
-            judged, sharpness = self._judge(batch, guess, loss.detach(), choose, index)
-            found["critic"] = judged.detach()
-            loss = loss + sharpness
+            said = self._judge(batch, guess, choose, index)
+            found["critic"] = said.critic
+            # What the critic sees weighs as much as the distance itself (Yang et al. 2021).
+            balance = loss.detach() / said.features.detach()
+            loss = loss + ADVERSARIAL * said.generator + balance * said.features
         return found | {"gradient": self._learner.update(loss, index)}
 
     def _judge(
-        self, batch: FlowBatch, guess: Tensor, loss: Tensor, choose: random.Random, index: int
-    ) -> tuple[Tensor, Tensor]:
-        """Train the critic; returns its loss and what it has to say of the made mels."""
-        critic = self._critic.modules["critic"]
+        self, batch: FlowBatch, guess: Tensor, choose: random.Random, index: int
+    ) -> Judgement:
+        """Show the critic a patch of every row, behind its prompt."""
         ends = zip(batch.prompts.tolist(), batch.lengths.tolist(), strict=True)
         spans = [range(first, last) for first, last in ends]
         width = min(PATCH_FRAMES, *map(len, spans))
@@ -123,15 +125,7 @@ class S2MelTask(LearnerTask):
             torch.stack([m[:, s : s + width] for m, s in zip(mels, starts, strict=True)])
             for mels in (batch.mel, guess.float())
         )
-        judged = critic_loss(critic(real), critic(made.detach()))
-        self._critic.update(judged, index)
-        critic.requires_grad_(False)
-        true, inside = critic(real), critic(made)
-        critic.requires_grad_(True)
-        features = feature_loss(true, inside)
-        # What the critic sees weighs as much as the distance itself (Yang et al. 2021).
-        balance = loss / features.detach()
-        return judged, ADVERSARIAL * generator_loss(inside) + balance * features
+        return judge(self._critic, real, made, index)
 
     def _batch(self, items: Sequence[Item], choose: random.Random) -> FlowBatch:
         device = self._setting.device
@@ -155,21 +149,24 @@ class S2MelTask(LearnerTask):
         )
 
     def guess(self, item: Item, clip: Item) -> Tensor:
-        """The utterance's mel as the engine would make it from its codes: float32 [80, F]."""
-        mu, mel = self._speech(item)
-        front_mu, front_mel = self._prompt([clip], MAX_PROMPT)
-        both = torch.cat((front_mu, mu))[None]
-        noise = torch.randn(1, mel.shape[1], both.shape[1], device=both.device)
-        made = self.s2mel.cfm.sample(
-            both,
-            torch.tensor([both.shape[1]], device=both.device),
-            front_mel.T[None],
-            self._styles[clip.name][None].to(both.device),
-            noise * self._config.noise_scale,
-            steps=self._config.diffusion_steps,
-            guidance_rate=self._config.guidance_rate,
+        """The mel of the utterance as the engine makes it, behind a clip: float32 [80, F]."""
+        device = self._setting.device
+        embedded = self._vectors(self._codes[item.name])
+        latents = torch.zeros(len(embedded), self._config.gpt_layer[0], device=device)
+        if self._latents is not None:
+            latents = self._latents[item.name].float()
+        prompt = PromptCondition(
+            condition=self.s2mel.prompt_condition(
+                self._vectors(self._codes[clip.name])[None], clip.mel.shape[1]
+            ),
+            mel=clip.mel.float()[None],
+            style=self._styles[clip.name][None],
         )
-        return made[0, :, len(front_mel) :]
+        made = self.s2mel.mels([latents], [embedded], prompt, self._noise)[0]
+        return made[:, : item.mel.shape[1]]
+
+    def _noise(self, _: int, frames: int) -> Tensor:
+        return torch.randn(1, self._config.DiT.in_channels, frames)
 
     def _prompt(self, clips: Sequence[Item], count: int) -> tuple[Tensor, Tensor]:
         """Condition and mel of the first codes of joined clips, [Tr, C] and [Tr, 80]; of all codes

@@ -21,13 +21,8 @@ from training.data.corpus import load_cache
 from training.data.features import Item
 from training.data.mel_pitch import mel_pitch
 from training.loop import Budget, Learner, LearnerTask, Metrics, chooser, seed_all, train
-from training.nets.critics import (
-    Critics,
-    critic_loss,
-    feature_loss,
-    generator_loss,
-    spectral_loss,
-)  # fmt: skip
+from training.nets.critics import Critics, spectral_loss
+from training.nets.judgement import judge
 from training.nets.trainable import initialise, make_trainable
 from training.steps.common import Setting
 
@@ -58,13 +53,12 @@ class VocoderTask(LearnerTask):
         self._source = self.vocoder.source
         make_trainable(self.vocoder)
         initialise(self.vocoder)
-        critics = Critics()
         critic_schedule = replace(self.schedule, average=0.0)
         self._learner = Learner(
             nn.ModuleDict({"vocoder": self.vocoder}).to(setting.device), self.schedule, BETAS
         )
         self._critics = Learner(
-            nn.ModuleDict({"critics": critics}).to(setting.device), critic_schedule, BETAS
+            nn.ModuleDict({"critic": Critics()}).to(setting.device), critic_schedule, BETAS
         )
 
     def advance(self, index: int) -> dict[str, Tensor]:
@@ -84,16 +78,9 @@ class VocoderTask(LearnerTask):
         found = {"mel": mel_loss, "spectral": spectral, **misread}
         found = {key: value.detach() for key, value in found.items()}
         if index >= s.recipe.adversarial_from:
-            critics = self._critics.modules["critics"]
-            judged = critic_loss(critics(wave[:, None]), critics(made.detach()))
-            self._critics.update(judged, index)
-            critics.requires_grad_(False)
-            inside, real = critics(made), critics(wave[:, None])
-            loss = (
-                loss + ADVERSARIAL * generator_loss(inside) + FEATURES * feature_loss(real, inside)
-            )
-            critics.requires_grad_(True)
-            found["critic"] = judged.detach()
+            said = judge(self._critics, wave[:, None], made, index)
+            loss = loss + ADVERSARIAL * said.generator + FEATURES * said.features
+            found["critic"] = said.critic
         found["gradient"] = self._learner.update(loss, index)
         return found
 
