@@ -15,9 +15,8 @@ from tqdm import tqdm
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.utils.audio_file import read_audio
-from training.data.teacher import RATE, Teacher
-from training.data.voices import MANNERS, SEEN
-from training.evaluation.floor import CLIP_TEXT, make_teacher, reference_clip
+from training.data.voices import SEEN
+from training.evaluation.floor import make_teacher, reference_clip
 from training.steps.texts import LANGUAGES, test_sentences
 from training.workspace import Workspace, write_atomically
 
@@ -52,7 +51,11 @@ def measure_emotion(work: Workspace, model: Path, voices: Path | None) -> dict[s
     for language, voice in tqdm(cases, desc="emotion"):
         speaker = read_audio(reference_clip(work, teacher, language, voice))
         text = test_sentences(language)[0]
-        clips = {m: _clip(teacher, language, voice, m) for pair in PAIRS for m in pair}
+        clips = {
+            manner: read_audio(reference_clip(work, teacher, language, voice, manner))
+            for pair in PAIRS
+            for manner in pair
+        }
         made = {
             manner: engine.synthesize(SynthesisRequest(text, speaker, emotion=clip, seed=SEED))
             for manner, clip in clips.items()
@@ -81,11 +84,6 @@ def _note(
     above, below = measure(of[kind[0]]), measure(of[kind[1]])
     if above > 0 and below > 0:
         ratios.setdefault(name, []).append(above / below)
-
-
-def _clip(teacher: Teacher, language: str, voice: str, manner: str) -> ReferenceAudio:
-    sound = teacher.speak(CLIP_TEXT[language], language, voice, MANNERS[manner]).sound
-    return ReferenceAudio(sound, RATE)
 
 
 def _length(result: Synthesis) -> float:

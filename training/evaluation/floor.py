@@ -32,18 +32,22 @@ def make_teacher(work: Workspace, voices: Path | None, threads: int) -> Teacher:
     return Teacher(voices, work.root / "teacher", reader, threads)
 
 
-def reference_clip(work: Workspace, teacher: Teacher | None, language: str, voice: str) -> Path:
+def reference_clip(
+    work: Workspace, teacher: Teacher | None, language: str, voice: str, manner: str = "plain"
+) -> Path:
     """A clip of a voice, made once."""
-    path = work.evaluation / "clips" / f"{voice}.wav"
+    path = work.evaluation / "clips" / f"{voice}.{manner}.wav"
     if not path.is_file():
         if teacher is None:
             raise FileNotFoundError(f"{path} is missing: give --voices FOLDER to make it")
-        write_wav(path, _speak(teacher, CLIP_TEXT[language], language, voice), RATE)
+        write_wav(path, _speak(teacher, CLIP_TEXT[language], language, voice, manner), RATE)
     return path
 
 
-def _speak(teacher: Teacher, text: str, language: str, voice: str) -> NDArray[np.float32]:
-    return teacher.speak(text, language, voice, MANNERS["plain"]).sound
+def _speak(
+    teacher: Teacher, text: str, language: str, voice: str, manner: str = "plain"
+) -> NDArray[np.float32]:
+    return teacher.speak(text, language, voice, MANNERS[manner]).sound
 
 
 def voice_of(language: str, number: int, voices: Mapping[str, tuple[str, ...]]) -> str:
