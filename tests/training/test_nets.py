@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import nn
 
+from indextts.config import HarmonicSourceConfig
 from indextts.layers.alias_free import AliasFreeActivation
 from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.campplus import CAMPPlus
@@ -13,6 +17,7 @@ from training.loop import Learner
 from training.nets.critics import Critics, critic_loss, feature_loss, generator_loss
 from training.nets.heads import PhonemeHead, VoiceClassifier, edit_distance
 from training.nets.judgement import judge
+from training.nets.smooth_upsampling import blend, smooth_upsampling
 from training.nets.trainable import TrainableActivation, initialise, make_trainable
 
 
@@ -96,3 +101,34 @@ def test_a_critic_learns_and_its_judgement_reaches_only_what_was_made() -> None:
     assert made.grad is not None
     assert bool(made.grad.any())
     assert all(p.grad is None and p.requires_grad for p in learner.modules.parameters())
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(8, 4), (7, 3), (4, 4)])
+def test_a_blend_upsamples_without_a_pattern(kernel: int, stride: int) -> None:
+    shape = blend(kernel, stride)
+    still = torch.nn.functional.conv_transpose1d(
+        torch.ones(1, 1, 20), shape[None, None], stride=stride
+    )
+    torch.testing.assert_close(
+        still[..., kernel:-kernel], torch.ones(1, 1, still.shape[-1])[..., kernel:-kernel]
+    )
+
+
+def test_a_still_mel_makes_no_sound_of_its_own_once_upsampling_is_smooth() -> None:
+    torch.manual_seed(0)
+    vocoder = BigVGAN(replace(BIGVGAN, source=HarmonicSourceConfig()))
+    initialise(vocoder)
+    mel = torch.randn(1, 80, 1).expand(-1, -1, 40)
+    silence = torch.zeros(1, 2, 40 * vocoder.samples_per_frame)
+    middle = slice(10 * vocoder.samples_per_frame, 30 * vocoder.samples_per_frame)
+    with torch.no_grad():
+        buzz = vocoder.signal(mel, silence)[..., middle]
+        smooth_upsampling(vocoder)
+        held = [up[0].weight.clone() for up in vocoder.ups]
+        still = vocoder.signal(mel, silence)[..., middle]
+        heard = vocoder.signal(mel)[..., middle]
+        smooth_upsampling(vocoder)
+    assert float(still.std()) < 1e-3 * float(buzz.std())
+    assert float(heard.std()) > 10 * float(still.std())
+    for before, up in zip(held, vocoder.ups, strict=True):
+        torch.testing.assert_close(up[0].weight, before)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from indextts.layers import campplus, conformer, dit, gpt2, perceiver, rep_codec
 from indextts.layers.alias_free import AliasFreeActivation
+from indextts.layers.harmonic_source import HarmonicSource
 from indextts.stages.semantic_gpt import SemanticGPT
 from training.nets.snake_gradient import AliasFreeSnake
 
@@ -141,6 +142,14 @@ def _velocity(layer: dit.DiT) -> None:
         nn.init.zeros_(layer.conv2.bias)
 
 
+def _source(layer: HarmonicSource) -> None:
+    """Heard from the first step on, at every level."""
+    for gain in layer.gains:
+        assert isinstance(gain, nn.Conv1d)
+        assert gain.bias is not None
+        nn.init.ones_(gain.bias)
+
+
 _FIRST_VALUES: tuple[tuple[type[nn.Module], Callable[[Any], None]], ...] = (
     (gpt2.Conv1D, _linear),
     (gpt2.GPT2, _stack),
@@ -153,4 +162,5 @@ _FIRST_VALUES: tuple[tuple[type[nn.Module], Callable[[Any], None]], ...] = (
     (SemanticGPT, _tables),
     (dit.AdaptiveNorm, _adaptive_norm),
     (dit.DiT, _velocity),
+    (HarmonicSource, _source),
 )

@@ -23,6 +23,7 @@ from training.data.mel_pitch import mel_pitch
 from training.loop import Budget, Learner, LearnerTask, Metrics, chooser, seed_all, train
 from training.nets.critics import Critics, spectral_loss
 from training.nets.judgement import judge
+from training.nets.smooth_upsampling import smooth_upsampling
 from training.nets.trainable import initialise, make_trainable
 from training.steps.common import Setting
 
@@ -53,6 +54,7 @@ class VocoderTask(LearnerTask):
         self._source = self.vocoder.source
         make_trainable(self.vocoder)
         initialise(self.vocoder)
+        smooth_upsampling(self.vocoder)
         critic_schedule = replace(self.schedule, average=0.0)
         self._learner = Learner(
             nn.ModuleDict({"vocoder": self.vocoder}).to(setting.device), self.schedule, BETAS
@@ -82,6 +84,7 @@ class VocoderTask(LearnerTask):
             loss = loss + ADVERSARIAL * said.generator + FEATURES * said.features
             found["critic"] = said.critic
         found["gradient"] = self._learner.update(loss, index)
+        smooth_upsampling(self.vocoder)
         return found
 
     def _starts(self, items: Sequence[Item], choose: random.Random) -> list[int]:
