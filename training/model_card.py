@@ -50,9 +50,7 @@ ONE_STEP = """\
   likely spectra, so voices are duller than in life.
 """
 UNMOVED = "- Emotion clips and vectors are accepted and change next to nothing.\n"
-FLAT = """\
-- Its vocoder does not follow the melody yet: voices buzz, and a higher emotion clip raises nothing.
-"""
+FLAT = "- A higher emotion clip raises nothing.\n"
 # Ratio of pitches with a high and with a low emotion clip.
 LEAST_RISE = 1.05
 # Ratio of lengths with a slow and with a fast emotion clip.

@@ -121,7 +121,7 @@ def test_mandarin_sentences_cover_syllables_and_repeat_by_seed() -> None:
 def test_the_pitch_of_a_tone_is_found() -> None:
     import numpy as np
 
-    from training.evaluation.emotion import median_pitch
+    from training.evaluation.pitch import median_pitch
 
     time = np.arange(16000) / 16000
     for hertz in (90.0, 210.0):
