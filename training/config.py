@@ -95,17 +95,16 @@ class Recipe:
 
 
 def demo_recipe() -> Recipe:
-    """The checkpoint of ``models/demo``, for two CPU cores and two hours."""
+    """The checkpoint of ``models/demo``, for two CPU cores and three hours."""
     return Recipe(
         sizes=sizes(width=192, text_tokens=310, sounds=110),
         encoder=Schedule(1_200, 16, 1.2e-3, 150),
         codec=Schedule(600, 16, 1.5e-3, 50),
-        vocoder=Schedule(3_900, 6, 6e-4, 200, average=0.999),
+        vocoder=Schedule(4_000, 6, 6e-4, 200, average=0.999),
         style=Schedule(250, 32, 1e-3, 50),
         gpt=Schedule(3_000, 8, 1.2e-3, 200, decay=0.05, average=0.995),
         s2mel=Schedule(4_600, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
-        sharpen_from=3_000,
     )
 
 
