@@ -167,6 +167,8 @@ class Learner:
         betas: of AdamW.
         clip: greatest length of the gradient.
         slower: factors on the learning rate of some of the modules.
+        constrain: brings the weights back to where they are held: at first and after every step,
+            before the mean takes them in.
     """
 
     def __init__(
@@ -176,9 +178,12 @@ class Learner:
         betas: tuple[float, float] = (0.9, 0.98),
         clip: float = 1.0,
         slower: Mapping[str, float] = MappingProxyType({}),
+        constrain: Callable[[], None] = lambda: None,
     ) -> None:
         self.modules = modules
         self.schedule = schedule
+        self._constrain = constrain
+        constrain()
         self._clip = clip
         parameters = [p for p in modules.parameters() if p.requires_grad]
         self._parameters = parameters
@@ -213,6 +218,7 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate(index) * group["share"]
         self._optimizer.step()
+        self._constrain()
         self._follow(index)
         return norm
 

@@ -88,3 +88,20 @@ def test_the_average_lags_behind_the_weights() -> None:
     now = layer.weight.item()
     mean = learner.weights()["a"]["weight"].item()
     assert now < mean < 1.0
+
+
+def test_held_weights_stay_where_they_are_held_and_so_does_their_mean() -> None:
+    def even(layer: nn.Linear) -> None:
+        with torch.no_grad():
+            layer.weight.copy_(layer.weight.mean().expand_as(layer.weight))
+
+    layer = nn.Linear(2, 2)
+    learner = Learner(
+        nn.ModuleDict({"a": layer}),
+        Schedule(9, 1, 0.1, warmup=0, average=0.5),
+        constrain=lambda: even(layer),
+    )
+    for index in range(3):
+        learner.update(layer(torch.tensor([[1.0, -2.0]])).square().sum(), index)
+        for weight in (layer.weight, learner.weights()["a"]["weight"]):
+            torch.testing.assert_close(weight, weight.mean().expand_as(weight))

@@ -16,7 +16,7 @@ from indextts.layers.bigvgan import BigVGAN
 
 @torch.no_grad()
 def smooth_upsampling(vocoder: BigVGAN) -> None:
-    """Bring the kernels to the nearest ones of that shape; to be called after every step."""
+    """Bring the kernels to the nearest ones of that shape."""
     for up in vocoder.ups:
         assert isinstance(up, nn.ModuleList)
         conv = up[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,10 +55,12 @@ class VocoderTask(LearnerTask):
         self._source = self.vocoder.source
         make_trainable(self.vocoder)
         initialise(self.vocoder)
-        smooth_upsampling(self.vocoder)
         critic_schedule = replace(self.schedule, average=0.0)
         self._learner = Learner(
-            nn.ModuleDict({"vocoder": self.vocoder}).to(setting.device), self.schedule, BETAS
+            nn.ModuleDict({"vocoder": self.vocoder}).to(setting.device),
+            self.schedule,
+            BETAS,
+            constrain=partial(smooth_upsampling, self.vocoder),
         )
         self._critics = Learner(
             nn.ModuleDict({"critic": Critics()}).to(setting.device), critic_schedule, BETAS
@@ -84,7 +87,6 @@ class VocoderTask(LearnerTask):
             loss = loss + ADVERSARIAL * said.generator + FEATURES * said.features
             found["critic"] = said.critic
         found["gradient"] = self._learner.update(loss, index)
-        smooth_upsampling(self.vocoder)
         return found
 
     def _starts(self, items: Sequence[Item], choose: random.Random) -> list[int]:
