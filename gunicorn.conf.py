@@ -10,10 +10,10 @@ if HERE not in sys.path:
     # Gunicorn reads this file before it looks at its own `pythonpath`.
     sys.path.insert(0, HERE)
 
-from app import gunicorn_hooks  # noqa: E402
-from app.logs import logging_config  # noqa: E402
-from app.settings_fields import SettingsError  # noqa: E402
-from app.settings_source import load_settings  # noqa: E402
+from app.gunicorn import hooks  # noqa: E402
+from app.settings.fields import SettingsError  # noqa: E402
+from app.settings.source import load_settings  # noqa: E402
+from app.web.logs import logging_config  # noqa: E402
 
 try:
     settings = load_settings(os.environ)
@@ -23,7 +23,7 @@ except SettingsError as error:
 wsgi_app = "wsgi:application"
 bind = list(settings.binds)
 workers = settings.workers
-worker_class = "app.gunicorn_worker.DrainingThreadWorker"
+worker_class = "app.gunicorn.worker.DrainingThreadWorker"
 threads = settings.thread_count
 timeout = settings.worker_timeout
 graceful_timeout = settings.graceful_seconds
@@ -41,21 +41,26 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def on_starting(server: Any) -> None:
-    gunicorn_hooks.announce(server, settings)
-    gunicorn_hooks.prepare_metrics(settings)
+    hooks.announce(server, settings)
+    hooks.prepare_metrics(settings)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    gunicorn_hooks.choose_slot(server, worker)
+    hooks.choose_slot(server, worker)
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    gunicorn_hooks.start_worker(worker, settings)
+    hooks.bind_gpu(worker, settings)
+    # Both bring more than the master may load.
+    from app.factory import start_engine
+    from wsgi import application
+
+    start_engine(application)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    gunicorn_hooks.forget_worker(server, worker)
+    hooks.forget_worker(server, worker)
 
 
 def on_exit(server: Any) -> None:
-    gunicorn_hooks.remove_metrics()
+    hooks.remove_metrics()

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.settings_fields import SettingsError
-from app.settings_source import load_settings
+from app.settings import SettingsError, load_settings
 
 HERE = Path(__file__).resolve().parent
 

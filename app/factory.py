@@ -8,24 +8,24 @@ import logging
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.audio.decode import AudioLimits
-from app.audio.policy import FetchPolicy
-from app.auth import make_authenticator
-from app.blueprints import health, metrics, tts
-from app.blueprints.docs import make_docs_blueprint
-from app.engine import Engine, EngineOptions, engine_factory
-from app.errors import register_error_handlers
-from app.inference import InferenceRunner, RunnerPolicy
+from app.clips.decode import AudioLimits
+from app.clips.fetch.policy import FetchPolicy
+from app.clips.loader import ReferenceLoader
 from app.metrics import Metrics
-from app.openapi import openapi_document
-from app.process import exit_process
-from app.rate_limit import make_rate_limiter
-from app.reference import ReferenceLoader
-from app.request_hooks import register_request_hooks
-from app.schemas import TTSRequest
+from app.routes import health, metrics, tts
+from app.routes.docs import make_docs_blueprint
+from app.routes.openapi import openapi_document
+from app.routes.schemas import TTSRequest
+from app.runner.engine import Engine, EngineOptions, engine_factory
+from app.runner.inference import InferenceRunner, RunnerPolicy
+from app.runner.process import exit_process
+from app.runner.watchdog import Watchdog
 from app.services import KEY, Services, services_of
 from app.settings import Settings
-from app.watchdog import Watchdog
+from app.web.auth import make_authenticator
+from app.web.errors import register_error_handlers
+from app.web.hooks import register_request_hooks
+from app.web.rate_limit import make_rate_limiter
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Prometheus metrics; right for several workers too (prometheus_client's multiprocess mode).
 
 The mode is on when ``PROMETHEUS_MULTIPROC_DIR`` is set before prometheus_client is first
-imported; :mod:`app.gunicorn_hooks` does that.
+imported; :mod:`app.gunicorn.hooks` does that.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.engine import Synthesis
-from app.job import Outcome
-from app.runner_status import STATUSES, EngineUsage, RunnerStatus
+from app.runner.engine import Synthesis
+from app.runner.job import Outcome
+from app.runner.status import STATUSES, EngineUsage, RunnerStatus
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -116,7 +116,7 @@ class Metrics:
         self.tokens.labels("codes").inc(sum(len(part.codes) for part in result.segments))
 
     def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
-        """See :class:`app.runner_status.RunnerObserver`."""
+        """See :class:`app.runner.status.RunnerObserver`."""
         self.queue_length.set(status.queue_length)
         self.running.set(status.running)
         for name in STATUSES:
@@ -130,7 +130,7 @@ class Metrics:
         self._seen_hits, self._seen_misses = usage.cache_hits, usage.cache_misses
 
     def out_of_memory(self) -> None:
-        """See :class:`app.runner_status.RunnerObserver`."""
+        """See :class:`app.runner.status.RunnerObserver`."""
         self.oom.inc()
 
     def exposition(self) -> bytes:

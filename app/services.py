@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from app.auth import Authenticator
-from app.inference import InferenceRunner
+from app.clips.loader import ReferenceLoader
 from app.metrics import Metrics
-from app.rate_limit import RateLimiter
-from app.reference import ReferenceLoader
-from app.schemas import TTSRequest
+from app.routes.schemas import TTSRequest
+from app.runner.inference import InferenceRunner
+from app.runner.watchdog import Watchdog
 from app.settings import Settings
-from app.watchdog import Watchdog
+from app.web.auth import Authenticator
+from app.web.rate_limit import RateLimiter
 
 KEY = "indextts"
 

@@ -69,7 +69,7 @@ class ErrorPage:
     retry_after: int | None = None
 
 
-# The words are those of the service (app/errors.py) where it has the same error.
+# The words are those of the service (app/web/errors.py) where it has the same error.
 ERROR_PAGES = (
     # 497, plain HTTP on the port of HTTPS, and 494, large headers, are numbers of Nginx's own.
     ErrorPage("400 497 =400", 400, "bad_request", "The request cannot be understood"),

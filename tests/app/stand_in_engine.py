@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.engine import EngineOptions
+from app.runner.engine import EngineOptions
 from indextts.errors import GenerationError, ModelFileError, TextError
 from indextts.request import (
     Control,

@@ -18,7 +18,7 @@ import requests
 import yaml
 
 from app.settings import Settings
-from app.settings_source import load_settings, read_env_file, unknown_variables
+from app.settings.source import load_settings, read_env_file, unknown_variables
 from tests.app.gunicorn_server import STAND_IN, wait_for
 from tests.deploy.nginx_site import render
 from tests.deploy.tools import ROOT, free_port, output_of, run, tool

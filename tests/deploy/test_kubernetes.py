@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from app.settings import Settings
-from app.settings_source import load_settings, unknown_variables
+from app.settings.source import load_settings, unknown_variables
 from tests.deploy.tools import ROOT, output_of
 
 pytestmark = pytest.mark.deploy

@@ -1,0 +1,198 @@
+"""The one place that touches the engine: what we ask of it, how it is loaded, how it fails.
+
+Importing this module imports numpy, never torch: torch comes with the first
+:func:`load_engine`, in the worker process, after the fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from indextts import __version__ as VERSION
+from indextts.errors import (
+    AudioError,
+    CancelledError,
+    DeadlineExceededError,
+    EmotionTextUnavailableError,
+    IndexTTSError,
+    RequestError,
+    TextError,
+)
+from indextts.request import (
+    EMOTIONS,
+    Control,
+    Progress,
+    ReferenceAudio,
+    Synthesis,
+    SynthesisRequest,
+)
+from indextts.sampling import SamplingChanges
+
+__all__ = [
+    "EMOTIONS",
+    "VERSION",
+    "AudioError",
+    "CancelledError",
+    "Control",
+    "DeadlineExceededError",
+    "EmotionTextUnavailableError",
+    "Engine",
+    "EngineOptions",
+    "IndexTTSError",
+    "Progress",
+    "ReferenceAudio",
+    "RequestError",
+    "SamplingChanges",
+    "Synthesis",
+    "SynthesisRequest",
+    "TextError",
+]
+
+log = logging.getLogger(__name__)
+
+# Texts with which CUDA errors speak that leave the context unusable for the whole process.
+_DEVICE_ERROR_MARKS = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "device-side assert")
+
+
+class CacheStats(Protocol):
+    """Counters of the engine's cache of voices."""
+
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+
+
+class Engine(Protocol):
+    """What the service uses of :class:`indextts.infer_v2.IndexTTS2`."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def deepspeed_enabled(self) -> bool: ...
+    @property
+    def model_name(self) -> str: ...
+    @property
+    def model_version(self) -> str: ...
+    @property
+    def model_notice(self) -> str: ...
+    @property
+    def supports_emotion_text(self) -> bool: ...
+    @property
+    def sample_rate(self) -> int: ...
+
+    def synthesize(self, request: SynthesisRequest, control: Control | None = None) -> Synthesis:
+        """Speak; asks `control` in every step."""
+        ...
+
+    def cache_stats(self) -> CacheStats:
+        """Counters since the start."""
+        ...
+
+    def release_memory(self) -> None:
+        """Drop what is only kept to save time."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to load an engine; see :class:`app.settings.model.Settings`."""
+
+    model_dir: str
+    device: str = "auto"
+    precision: str = "auto"
+    deepspeed: str = "auto"
+    verbalizer: str = "wetext"
+    cache_bytes: int = 256 * 1024 * 1024
+
+
+EngineFactory = Callable[[EngineOptions], Engine]
+
+
+def engine_factory(spec: str) -> EngineFactory:
+    """The factory that `spec` (``module:name``) names, or the real engine's for an empty text.
+
+    Raises:
+        ValueError: `spec` names nothing that can be called.
+    """
+    if not spec:
+        return _load_indextts2
+    module, _, name = spec.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"INDEXTTS_ENGINE: cannot import {spec!r}: {error}") from error
+    if not callable(factory):
+        raise ValueError(f"INDEXTTS_ENGINE: {spec!r} cannot be called")
+    return cast(EngineFactory, factory)
+
+
+def _load_indextts2(options: EngineOptions) -> Engine:
+    available = importlib.util.find_spec("deepspeed") is not None
+    log.info("DeepSpeed is %s", "available" if available else "not available")
+    # Imports torch, which belongs into the worker process alone.
+    from indextts.infer_v2 import IndexTTS2
+
+    return IndexTTS2(
+        options.model_dir,
+        device=options.device,
+        precision=options.precision,
+        deepspeed=options.deepspeed,
+        verbalizer=options.verbalizer,
+        cache_bytes=options.cache_bytes,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the accelerator ran out of memory; decided by name, so that torch is not needed."""
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+
+
+def poisons_device(error: BaseException) -> bool:
+    """Whether no further work on the device can be trusted in this process."""
+    if is_out_of_memory(error):
+        return False
+    if any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(mark in text for mark in _DEVICE_ERROR_MARKS)
+
+
+def release_memory(error: BaseException) -> None:
+    """Drop what the frames of a failed attempt hold, and the allocator's cache."""
+    traceback.clear_frames(error.__traceback__)
+    error.__traceback__ = None
+    gc.collect()
+    torch = _loaded_torch()
+    if torch is not None:
+        torch.cuda.empty_cache()
+
+
+def device_memory() -> int:
+    """Bytes that tensors of this process hold on the GPU; 0 without one."""
+    torch = _loaded_torch()
+    return int(torch.cuda.memory_allocated()) if torch is not None else 0
+
+
+def _loaded_torch() -> Any:
+    """torch when something has imported it and CUDA is in use, else None."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    return torch

@@ -1,0 +1,237 @@
+"""Every setting of the service: typed, documented, read once from the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from app.settings.fields import SettingsError, setting
+
+# Threads of a worker that are not waiting for the engine: they answer /health and /metrics,
+# read bodies, and refuse what does not fit into the queue.
+SPARE_THREADS = 9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one process; :func:`app.settings.source.load_settings` makes it."""
+
+    # Server
+    host: str = setting("127.0.0.1", "Server", "Address to listen on.")
+    port: int = setting(8000, "Server", "Port to listen on.", minimum=0, maximum=65535)
+    bind: tuple[str, ...] = setting(
+        (),
+        "Server",
+        "Gunicorn addresses instead of host and port, e.g. `unix:/run/tts.sock,127.0.0.1:9101`.",
+    )
+    workers: int = setting(
+        1, "Server", "Worker processes; each holds a model of its own.", minimum=1, maximum=64
+    )
+    threads: int = setting(
+        0,
+        "Server",
+        "Request threads of a worker; 0 computes them from the queue.",
+        minimum=0,
+        maximum=512,
+    )
+    reload: bool = setting(False, "Server", "Restart workers when code changes (development).")
+    graceful_seconds: int = setting(
+        180, "Server", "How long running requests may go on after SIGTERM.", minimum=1
+    )
+    worker_timeout: int = setting(
+        60,
+        "Server",
+        "Gunicorn kills a worker whose main thread is silent for this long.",
+        minimum=5,
+    )
+    keepalive_seconds: int = setting(
+        5, "Server", "How long an idle connection is kept.", minimum=0, maximum=300
+    )
+    client_seconds: int = setting(
+        30,
+        "Server",
+        "A client that sends or reads nothing for this long in the middle of a request is left.",
+        minimum=1,
+        maximum=3600,
+    )
+    trust_proxy: int = setting(
+        0,
+        "Server",
+        "Number of proxies in front whose X-Forwarded-For and -Proto are believed.",
+        minimum=0,
+        maximum=10,
+    )
+    max_body_bytes: int = setting(
+        40_000_000, "Server", "Largest request body.", minimum=1024, maximum=1 << 31
+    )
+    # Model
+    model_dir: str = setting(
+        "auto",
+        "Model",
+        "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
+        "`models/demo` while there is nothing in it.",
+    )
+    device: str = setting("auto", "Model", "`auto`, `cpu`, `cuda` or `cuda:N`.")
+    precision: str = setting(
+        "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")
+    )
+    deepspeed: str = setting("auto", "Model", "Use DeepSpeed.", choices=("auto", "off"))
+    verbalizer: str = setting(
+        "wetext",
+        "Model",
+        "Who reads numbers and signs.",
+        choices=("wetext", "wetextprocessing"),
+    )
+    voice_cache_bytes: int = setting(
+        256 * 1024 * 1024, "Model", "Memory for what is remembered of clips.", minimum=0
+    )
+    gpus: tuple[str, ...] = setting(
+        (),
+        "Model",
+        "GPUs for the workers, in the order of their slots (`0,1` or UUIDs). Empty: those in "
+        "CUDA_VISIBLE_DEVICES, else all.",
+    )
+    engine: str = setting(
+        "",
+        "Model",
+        "Development only: `module:factory` of a stand-in for the engine.",
+    )
+    oom_fallback: bool = setting(
+        True, "Model", "Go on with the CPU when the GPU ran out of memory twice for one request."
+    )
+    load_failure_seconds: float = setting(
+        10.0,
+        "Model",
+        "After a failed load or a broken device, /health shows it for this long; then the worker "
+        "ends and is started again.",
+        minimum=0,
+        maximum=3600,
+    )
+    stuck_seconds: float = setting(
+        120.0, "Model", "An inference without a step for this long is `stuck`.", minimum=0.1
+    )
+    stuck_exit_seconds: float = setting(
+        15.0, "Model", "A stuck worker ends itself after this much longer.", minimum=0.1
+    )
+    # Requests
+    queue_size: int = setting(
+        6, "Requests", "Requests that may wait behind the running one.", minimum=0, maximum=256
+    )
+    request_seconds: float = setting(
+        120.0, "Requests", "A request is stopped after this long.", minimum=0.1
+    )
+    max_text_chars: int = setting(5000, "Requests", "Longest text.", minimum=1, maximum=1_000_000)
+    max_audio_seconds: float = setting(60.0, "Requests", "Longest reference clip.", minimum=0.2)
+    max_audio_channels: int = setting(
+        8, "Requests", "Most channels of a reference clip.", minimum=1, maximum=64
+    )
+    fetch_seconds: float = setting(15.0, "Requests", "Time for one download in all.", minimum=0.1)
+    fetch_max_bytes: int = setting(
+        20 * 1024 * 1024, "Requests", "Largest reference clip, downloaded or sent.", minimum=1024
+    )
+    fetch_max_redirects: int = setting(3, "Requests", "Redirects followed.", minimum=0, maximum=10)
+    fetch_allow: tuple[str, ...] = setting(
+        (), "Requests", "Private networks that clips may come from, e.g. `10.1.0.0/16`."
+    )
+    fetch_ports: tuple[str, ...] = setting(
+        ("80", "443", "21"), "Requests", "Ports that clips may come from."
+    )
+    fetch_cache_bytes: int = setting(
+        0, "Requests", "Memory for downloaded clips (0: no cache).", minimum=0
+    )
+    # Access
+    api_keys: tuple[str, ...] = setting(
+        (), "Access", "API keys; without any, everybody may use the service.", secret=True
+    )
+    api_keys_file: str = setting("", "Access", "File with one API key a line.")
+    jwt_secret: str = setting(
+        "", "Access", "Secret of HS256 tokens, at least 32 characters.", secret=True
+    )
+    jwt_public_key_file: str = setting("", "Access", "PEM file with the key of RS256 tokens.")
+    jwt_audience: str = setting("", "Access", "Audience that a token must name.")
+    jwt_issuer: str = setting("", "Access", "Issuer that a token must name.")
+    metrics_public: bool = setting(
+        False, "Access", "Serve /metrics without a key although keys are set."
+    )
+    docs: bool = setting(True, "Access", "Serve /docs, /redoc and /openapi.json.")
+    cors_origins: tuple[str, ...] = setting(
+        (), "Access", "Origins whose web pages may call the service; `*` for all."
+    )
+    rate_limit: float = setting(
+        0.0, "Access", "Requests a minute for each key or address (0: no limit).", minimum=0
+    )
+    rate_burst: int = setting(10, "Access", "Requests at once within the rate limit.", minimum=1)
+    redis_url: str = setting(
+        "", "Access", "Redis that shares the rate limit between processes.", secret=True
+    )
+    # Logs and metrics
+    log_level: str = setting(
+        "info", "Logs", "Least level shown.", choices=("debug", "info", "warning", "error")
+    )
+    log_format: str = setting("text", "Logs", "Form of the log lines.", choices=("text", "json"))
+    metrics_dir: str = setting(
+        "",
+        "Logs",
+        "Folder (best in memory) for the counters of all workers; empty: a temporary one.",
+    )
+    env_file: str = setting("", "Logs", "File with further settings; the environment wins.")
+
+    def __post_init__(self) -> None:
+        for network in self.fetch_allow:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise SettingsError(
+                    f"INDEXTTS_FETCH_ALLOW: {network!r} is no network; write e.g. 10.1.0.0/16"
+                ) from None
+        for port in self.fetch_ports:
+            if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+                raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
+        if self.jwt_secret and self.jwt_public_key_file:
+            raise SettingsError(
+                "INDEXTTS_JWT_SECRET and INDEXTTS_JWT_PUBLIC_KEY_FILE exclude each other"
+            )
+        if self.jwt_secret and len(self.jwt_secret) < 32:
+            raise SettingsError("INDEXTTS_JWT_SECRET: use at least 32 characters")
+        if 0 < self.threads < self.queue_size + 3:
+            raise SettingsError(
+                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
+                f"{self.queue_size}, or 0 to have it computed"
+            )
+
+    @property
+    def thread_count(self) -> int:
+        """Request threads of a worker."""
+        return self.threads or 1 + self.queue_size + SPARE_THREADS
+
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """Addresses in Gunicorn's notation."""
+        if self.bind:
+            return self.bind
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (f"{host}:{self.port}",)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines may reach the service directly."""
+        return any(not _is_local(address) for address in self.binds)
+
+    @property
+    def has_auth(self) -> bool:
+        """Whether callers must show a key or a token."""
+        return bool(
+            self.api_keys or self.api_keys_file or self.jwt_secret or self.jwt_public_key_file
+        )
+
+
+def _is_local(address: str) -> bool:
+    if address.startswith(("unix:", "fd://")):
+        return True
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from app.clips.decode import AudioLimits, decode_audio
+from app.clips.errors import AudioInputError, Code
+
+LIMITS = AudioLimits()
+RATE = 24000
+
+
+def tone(seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> NDArray[np.float32]:
+    """A sine for each channel, [n, channels], peak 0.5."""
+    time = np.arange(int(seconds * rate)) / rate
+    return np.stack(
+        [0.5 * np.sin(2 * np.pi * 220 * (c + 1) * time) for c in range(channels)], axis=1
+    ).astype(np.float32)
+
+
+def encoded(samples: NDArray[np.float32], container: str, subtype: str, rate: int = RATE) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+def refused(data: bytes, limits: AudioLimits = LIMITS) -> AudioInputError:
+    with pytest.raises(AudioInputError) as caught:
+        decode_audio(data, limits)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "tolerance"),
+    [
+        ("WAV", "PCM_U8", 1e-2),
+        ("WAV", "PCM_16", 1e-4),
+        ("WAV", "PCM_24", 1e-6),
+        ("WAV", "PCM_32", 1e-6),
+        ("WAV", "FLOAT", 0.0),
+        ("WAV", "DOUBLE", 0.0),
+        ("WAV", "ULAW", 3e-2),
+        ("WAV", "ALAW", 3e-2),
+        ("WAVEX", "PCM_16", 1e-4),
+        ("RF64", "PCM_16", 1e-4),
+        ("AIFF", "PCM_16", 1e-4),
+        ("FLAC", "PCM_16", 1e-4),
+        ("FLAC", "PCM_24", 1e-6),
+        ("OGG", "VORBIS", 5e-2),
+        ("OGG", "OPUS", 5e-2),
+        ("MP3", "MPEG_LAYER_III", 5e-2),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_formats(container: str, subtype: str, tolerance: float, channels: int) -> None:
+    samples = tone(channels=channels)
+    clip = decode_audio(encoded(samples, container, subtype), LIMITS)
+    assert clip.sample_rate == RATE
+    assert clip.samples.dtype == np.float32
+    assert clip.samples.shape == ((RATE,) if channels == 1 else (channels, RATE))
+    middle = slice(RATE // 10, -RATE // 10)  # at the edges the lossy coders may ring
+    np.testing.assert_allclose(
+        np.atleast_2d(clip.samples)[:, middle], samples.T[:, middle], atol=tolerance
+    )
+
+
+def test_samples_are_in_one_piece() -> None:
+    clip = decode_audio(encoded(tone(2.0, channels=6), "WAV", "FLOAT"), LIMITS)
+    assert clip.samples.flags.c_contiguous
+
+
+def test_mp3_with_a_tag_and_wav_that_was_written_to_a_pipe() -> None:
+    mp3 = b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10) + encoded(tone(), "MP3", "MPEG_LAYER_III")
+    assert decode_audio(mp3, LIMITS).samples.shape == (RATE,)
+    wav = bytearray(encoded(tone(), "WAV", "PCM_16"))
+    wav[4:8] = wav[40:44] = b"\xff\xff\xff\xff"
+    assert decode_audio(bytes(wav), LIMITS).samples.shape == (RATE,)
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00", "M4A"),
+        (b"\x00\x00\x00\x20ftypisom\x00\x00\x00\x00", "MP4"),
+        (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01", "WebM"),
+        (b"\xff\xf1\x50\x80\x02\x1f\xfc", "AAC"),
+        (b"\xff\xf9\x50\x80\x02\x1f\xfc", "AAC"),
+        (b"#!AMR\n", "AMR"),
+    ],
+)
+def test_well_known_but_unsupported(head: bytes, name: str) -> None:
+    error = refused(head + bytes(5000))
+    assert error.code is Code.BAD_FORMAT
+    assert name in error.reason
+    assert "ffmpeg -i in." in error.reason
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(5000),
+        b"RIFF",
+        b"RIFF\x00\x00\x00\x00AVI " + bytes(100),
+        b"<!DOCTYPE html><html>no</html>",
+        b'\n {"error": "not found"}',
+        b"FORM\x00\x00\x00\x008SVX" + bytes(100),
+        encoded(tone(), "AU", "PCM_16"),
+        encoded(tone(), "CAF", "PCM_16"),
+        encoded(tone(), "W64", "PCM_16"),
+        encoded(tone(), "NIST", "PCM_16"),
+        encoded(tone(), "VOC", "PCM_16"),
+        encoded(tone(), "MAT5", "PCM_16"),
+        # A tag in front must not open the door to another format.
+        b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10) + encoded(tone(), "AU", "PCM_16"),
+    ],
+)
+def test_unknown_formats(data: bytes) -> None:
+    assert refused(data).code is Code.BAD_FORMAT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"RIFF\x00\x00\x00\x00WAVE" + bytes(100),
+        b"\xff" * 5000,
+        b"fLaC" + bytes(100),
+        b"OggS" + bytes(100),
+        b"ID3" + bytes(100),
+        b"\xff\xfb\x90\x00",
+        b"FORM\x00\x00\x00\x00AIFF" + bytes(100),
+        b"RF64\xff\xff\xff\xffWAVE" + bytes(100),
+        encoded(tone(), "OGG", "OPUS")[:300],
+        encoded(tone(4.0), "FLAC", "PCM_16")[:10_000],
+    ],
+)
+def test_damaged_files(data: bytes) -> None:
+    assert refused(data).code in (Code.UNDECODABLE, Code.TOO_SHORT)
+
+
+def test_flac_with_damage_in_the_middle() -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE * 4, 1)).astype(np.float32)
+    data = bytearray(encoded(noise, "FLAC", "PCM_16"))
+    data[len(data) // 2 : len(data) // 2 + 200] = b"\xff" * 200
+    assert refused(bytes(data)).code is Code.UNDECODABLE
+
+
+def test_cut_wav_is_read_as_far_as_it_goes() -> None:
+    data = encoded(tone(), "WAV", "PCM_16")
+    assert decode_audio(data[: 44 + RATE], LIMITS).samples.shape == (RATE // 2,)
+
+
+def test_empty_and_too_large() -> None:
+    assert refused(b"").code is Code.EMPTY
+    data = encoded(tone(), "WAV", "PCM_16")
+    assert decode_audio(data, replace(LIMITS, max_bytes=len(data))).seconds == 1.0
+    assert refused(data, replace(LIMITS, max_bytes=len(data) - 1)).code is Code.TOO_LARGE
+
+
+def test_header_only_and_short_clips() -> None:
+    data = encoded(tone(), "WAV", "PCM_16")
+    assert refused(data[:44]).code is Code.TOO_SHORT
+    assert refused(encoded(tone(0.05), "WAV", "PCM_16")).code is Code.TOO_SHORT
+    assert decode_audio(encoded(tone(0.1), "WAV", "PCM_16"), LIMITS).seconds == 0.1
+
+
+def flac_with_count(data: bytes, count: int) -> bytes:
+    """Replace the 36 bits of STREAMINFO that hold the number of samples."""
+    patched = bytearray(data)
+    patched[21] = patched[21] & 0xF0 | count >> 32
+    patched[22:26] = struct.pack(">I", count & 0xFFFFFFFF)
+    return bytes(patched)
+
+
+def test_flac_that_does_not_know_or_lies_about_its_length() -> None:
+    data = encoded(tone(2.0), "FLAC", "PCM_16")
+    assert decode_audio(flac_with_count(data, 0), LIMITS).seconds == 2.0
+    limits = replace(LIMITS, max_seconds=1.5)
+    assert refused(flac_with_count(data, 0), limits).code is Code.TOO_LONG
+    assert decode_audio(flac_with_count(data, RATE), limits).seconds <= 1.5
+    assert decode_audio(flac_with_count(data, RATE * 50), LIMITS).seconds == 2.0
+    assert refused(flac_with_count(data, 2**36 - 1)).code is Code.TOO_LONG
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "PCM_U8")],
+)
+def test_minutes_of_silence_in_a_small_file(container: str, subtype: str) -> None:
+    data = encoded(np.zeros((8000 * 61, 1), np.float32), container, subtype, 8000)
+    assert refused(data).code is Code.TOO_LONG
+
+
+def test_longest_clip_fits() -> None:
+    data = encoded(tone(60.0, 8000), "FLAC", "PCM_16", 8000)
+    assert decode_audio(data, LIMITS).seconds == 60.0
+
+
+def wav_header(channels: int, rate: int, size: int = 1 << 20) -> bytes:
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, channels, rate),
+        *(rate * channels * 2 & 0xFFFFFFFF, channels * 2 & 0xFFFF, 16, b"data", size),
+    )
+
+
+@pytest.mark.parametrize("channels", [9, 1024])
+def test_too_many_channels(channels: int) -> None:
+    assert refused(wav_header(channels, RATE) + bytes(1 << 20)).code is Code.TOO_MANY_CHANNELS
+
+
+@pytest.mark.parametrize("rate", [4000, 7999, 192_001, 655_350])
+def test_sample_rate_out_of_range(rate: int) -> None:
+    assert refused(wav_header(1, rate) + b"\x10\x20" * 10_000).code is Code.BAD_RATE
+
+
+@pytest.mark.parametrize("rate", [0, 2**32 - 1])
+def test_impossible_sample_rate(rate: int) -> None:
+    data = wav_header(1, rate) + b"\x10\x20" * 10_000
+    assert refused(data).code in (Code.BAD_RATE, Code.UNDECODABLE)
+
+
+def test_bound_on_frames_times_channels() -> None:
+    data = encoded(tone(2.0, channels=4), "WAV", "PCM_16")
+    assert decode_audio(data, replace(LIMITS, max_samples=4 * 2 * RATE)).seconds == 2.0
+    assert refused(data, replace(LIMITS, max_samples=4 * 2 * RATE - 1)).code is Code.TOO_LONG
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers(value: float) -> None:
+    samples = tone(channels=2)
+    samples[1234, 1] = value
+    assert refused(encoded(samples, "WAV", "FLOAT")).code is Code.NOT_FINITE
+
+
+def test_silence() -> None:
+    assert refused(encoded(0.0 * tone(), "WAV", "PCM_16")).code is Code.SILENT
+    dither = (np.where(np.arange(RATE) % 2, 1, -1)[:, None] / 32768).astype(np.float32)
+    assert refused(encoded(dither, "WAV", "PCM_16")).code is Code.SILENT
+    quiet = decode_audio(encoded(0.01 * tone(), "WAV", "PCM_16"), LIMITS)
+    assert quiet.seconds == 1.0
+
+
+def test_samples_are_clipped() -> None:
+    clip = decode_audio(encoded(6 * tone(), "WAV", "FLOAT"), LIMITS)
+    assert (clip.samples.min(), clip.samples.max()) == (-1.0, 1.0)
+
+
+def test_reasons_name_nothing_of_ours() -> None:
+    for data in (b"RIFF\x00\x00\x00\x00WAVE" + bytes(100), bytes(100), b"fLaC" + bytes(100)):
+        reason = refused(data).reason
+        assert "BytesIO" not in reason
+        assert "/" not in reason.replace("M4A/MP4", "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_bytes": 0},
+        {"min_seconds": 60.0},
+        {"min_rate": 0},
+        {"max_rate": 7999},
+        {"max_samples": -1},
+    ],
+)
+def test_impossible_limits(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        replace(LIMITS, **change)  # type: ignore[arg-type]

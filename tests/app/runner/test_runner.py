@@ -1,0 +1,328 @@
+"""The engine thread: queue, deadlines, failures, memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from app.runner.engine import DeadlineExceededError, Engine, EngineOptions, ReferenceAudio
+from app.runner.engine import SynthesisRequest as Request
+from app.runner.inference import EXIT_FAILED, InferenceRunner, RunnerPolicy
+from app.runner.job import (
+    ClientGoneError,
+    EngineLostError,
+    NotReadyError,
+    Outcome,
+    QueueFullError,
+    QueueTimeoutError,
+)
+from app.runner.status import EngineUsage, RunnerStatus
+from app.runner.watchdog import Watchdog
+from indextts.errors import GenerationError
+from tests.app.conftest import wait_until
+from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
+
+VOICE = ReferenceAudio(np.zeros(16000, dtype=np.float32), 16000)
+
+
+@dataclass
+class Recorder:
+    """An observer that remembers, and the exit codes."""
+
+    statuses: list[RunnerStatus] = field(default_factory=list)
+    exits: list[int] = field(default_factory=list)
+    ooms: int = 0
+
+    def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
+        self.statuses.append(status)
+
+    def out_of_memory(self) -> None:
+        self.ooms += 1
+
+
+@dataclass
+class Bench:
+    runner: InferenceRunner
+    recorder: Recorder
+
+    def speak(
+        self,
+        text: str,
+        seconds: float = 30.0,
+        gone: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        deadline = time.monotonic() + seconds
+        return self.runner.run(Request(text, VOICE), deadline=deadline, client_gone=gone)
+
+    def speak_later(self, text: str, seconds: float = 30.0) -> Later:
+        return Later(lambda: self.speak(text, seconds))
+
+
+class Later:
+    """A call in a thread."""
+
+    def __init__(self, call: Callable[[], Outcome]) -> None:
+        self._call = call
+        self._outcome: Outcome | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._call()
+        except Exception as error:
+            self._error = error
+
+    def result(self) -> Outcome:
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        if self._error is not None:
+            raise self._error
+        assert self._outcome is not None
+        return self._outcome
+
+
+Maker = Callable[..., Bench]
+
+
+@pytest.fixture
+def make() -> Maker:
+    def build(
+        device: str = "cpu",
+        load: Callable[[str | None], Engine] | None = None,
+        ready: bool = True,
+        **policy: object,
+    ) -> Bench:
+        recorder = Recorder()
+        runner = InferenceRunner(
+            load or (lambda override: StandInEngine(override or device)),
+            RunnerPolicy(**{"load_failure_seconds": 0.05, **policy}),  # type: ignore[arg-type]
+            recorder.exits.append,
+            recorder,
+        )
+        runner.start()
+        if ready:
+            wait_until(lambda: runner.status().status == "healthy")
+        return Bench(runner, recorder)
+
+    return build
+
+
+def test_it_speaks_and_tells_the_times(make: Maker) -> None:
+    bench = make()
+    running = bench.speak_later("[slow 0.3]")
+    wait_until(lambda: bench.runner.status().running)
+    queued = bench.speak("hello")
+    assert running.result().inference_seconds == pytest.approx(0.3, abs=0.25)
+    assert queued.queue_seconds > 0.1
+    assert queued.inference_seconds < 0.2
+    assert queued.synthesis.audio_seconds > 0
+
+
+def test_status_follows_loading(make: Maker) -> None:
+    loaded = threading.Event()
+
+    def load(_: str | None) -> Engine:
+        loaded.wait(10)
+        return StandInEngine()
+
+    bench = make(load=load, ready=False)
+    status = bench.runner.status()
+    assert (status.status, status.model_loaded, status.device) == ("loading", False, None)
+    with pytest.raises(NotReadyError), bench.runner.seat():
+        pytest.fail("a seat was given")
+    with pytest.raises(NotReadyError):
+        bench.speak("a")
+    loaded.set()
+    wait_until(lambda: bench.runner.status().model_loaded)
+    assert bench.runner.status().model_name == "stand-in"
+
+
+def test_seats_are_bounded_and_come_back(make: Maker) -> None:
+    bench = make(queue_size=1)
+    with bench.runner.seat(), bench.runner.seat():
+        with pytest.raises(QueueFullError) as caught, bench.runner.seat():
+            pytest.fail("a third seat was given")
+        assert caught.value.retry_after >= 1
+    with bench.runner.seat():
+        assert bench.runner.status().queue_capacity == 1
+
+
+def test_an_error_of_the_engine_reaches_the_caller_and_nobody_else(make: Maker) -> None:
+    bench = make()
+    with pytest.raises(GenerationError):
+        bench.speak("[fail]")
+    assert bench.speak("fine").synthesis.seed == 1234
+
+
+def test_a_deadline_stops_the_running_work(make: Maker) -> None:
+    bench = make()
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        bench.speak("[slow 20]", seconds=0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_a_deadline_ends_the_wait(make: Maker) -> None:
+    bench = make()
+    running = bench.speak_later("[slow 1.5]")
+    wait_until(lambda: bench.runner.status().running)
+    with pytest.raises(QueueTimeoutError):
+        bench.speak("late", seconds=0.2)
+    assert bench.runner.status().queue_length == 0
+    running.result()
+
+
+def test_a_caller_who_left_the_queue_is_skipped(make: Maker) -> None:
+    bench = make()
+    running = bench.speak_later("[slow 1]")
+    wait_until(lambda: bench.runner.status().running)
+    with pytest.raises(ClientGoneError):
+        bench.speak("gone", gone=lambda: True)
+    running.result()
+
+
+def test_a_caller_who_left_stops_the_work(make: Maker) -> None:
+    bench = make()
+    left = threading.Event()
+    later = Later(lambda: bench.speak("[slow 20]", gone=left.is_set))
+    wait_until(lambda: bench.runner.status().running)
+    left.set()
+    with pytest.raises(ClientGoneError):
+        later.result()
+
+
+def test_a_failed_load_is_remembered_then_the_process_ends(make: Maker) -> None:
+    def load(_: str | None) -> Engine:
+        raise OSError("/secret/path")
+
+    bench = make(load=load, ready=False)
+    wait_until(lambda: bench.recorder.exits == [EXIT_FAILED])
+    status = bench.runner.status()
+    assert status.status == "failed"
+    assert "secret" not in status.reason
+    with pytest.raises(NotReadyError):
+        bench.speak("a")
+
+
+def test_out_of_memory_once_is_retried(make: Maker) -> None:
+    bench = make(device="cuda:0")
+    assert bench.speak("[oom once]").synthesis.audio_seconds > 0
+    status = bench.runner.status()
+    assert (status.device, status.fallback, bench.recorder.ooms) == ("cuda:0", "", 1)
+
+
+def test_out_of_memory_twice_falls_back_to_the_cpu_and_says_so(make: Maker) -> None:
+    bench = make(device="cuda:0")
+    assert bench.speak("[oom]").synthesis.audio_seconds > 0
+    status = bench.runner.status()
+    assert (status.status, status.device, bench.recorder.ooms) == ("healthy", "cpu", 2)
+    assert "ran out of memory" in status.fallback
+    assert "loading" in [s.status for s in bench.recorder.statuses[-6:]]
+
+
+def test_without_the_fallback_the_request_fails_and_the_next_succeeds(make: Maker) -> None:
+    bench = make(device="cuda:0", oom_fallback=False)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        bench.speak("[oom]")
+    assert bench.speak("fine").synthesis.audio_seconds > 0
+    assert bench.runner.status().device == "cuda:0"
+
+
+def test_a_model_that_does_not_fit_is_loaded_for_the_cpu(make: Maker) -> None:
+    def load(override: str | None) -> Engine:
+        if override is None:
+            raise OutOfMemoryError("CUDA out of memory")
+        return StandInEngine(override)
+
+    bench = make(load=load)
+    assert bench.speak("fine").synthesis.audio_seconds > 0
+    status = bench.runner.status()
+    assert (status.status, status.device, bench.recorder.ooms) == ("healthy", "cpu", 1)
+    assert "did not fit" in status.fallback
+    strict = make(load=load, ready=False, oom_fallback=False)
+    wait_until(lambda: strict.recorder.exits == [EXIT_FAILED])
+
+
+def test_a_fallback_that_cannot_load_ends_the_process(make: Maker) -> None:
+    def load(override: str | None) -> Engine:
+        if override == "cpu":
+            raise MemoryError
+        return StandInEngine("cuda:0")
+
+    bench = make(load=load)
+    with pytest.raises(EngineLostError):
+        bench.speak("[oom]")
+    wait_until(lambda: bench.recorder.exits == [EXIT_FAILED])
+
+
+def test_a_broken_device_fails_everybody_and_ends_the_process(make: Maker) -> None:
+    bench = make(load_failure_seconds=0.2)
+    first = bench.speak_later("[slow 0.3]")
+    wait_until(lambda: bench.runner.status().running)
+    poisoned = bench.speak_later("[poison]")
+    wait_until(lambda: bench.runner.status().queue_length == 1)
+    behind = bench.speak_later("behind")
+    wait_until(lambda: bench.runner.status().queue_length == 2)
+    assert first.result().synthesis.audio_seconds > 0
+    with pytest.raises(EngineLostError):
+        poisoned.result()
+    with pytest.raises(NotReadyError):
+        behind.result()
+    assert bench.runner.status().status == "failed"
+    wait_until(lambda: bench.recorder.exits == [EXIT_FAILED])
+
+
+def test_an_error_in_a_callback_does_not_kill_the_thread(make: Maker) -> None:
+    bench = make()
+
+    def broken() -> bool:
+        if threading.current_thread().name == "engine":
+            raise ZeroDivisionError
+        return False
+
+    with pytest.raises(ZeroDivisionError):
+        bench.speak("a", gone=broken)
+    assert bench.speak("b").synthesis.audio_seconds > 0
+
+
+def test_a_stuck_inference_is_seen_given_up_and_ended(make: Maker) -> None:
+    bench = make()
+    Watchdog(bench.runner, 0.2, 0.3, bench.recorder.exits.append).start()
+    stuck = bench.speak_later("[hang 3]")
+    waiting = bench.speak_later("waiting")
+    wait_until(lambda: bench.runner.status().status == "stuck")
+    assert bench.runner.status().model_loaded is False
+    with pytest.raises(EngineLostError):
+        stuck.result()
+    with pytest.raises(NotReadyError):
+        waiting.result()
+    wait_until(lambda: bench.recorder.exits == [EXIT_FAILED])
+
+
+def test_a_slow_step_is_forgiven(make: Maker) -> None:
+    bench = make()
+    Watchdog(bench.runner, 0.2, 60, bench.recorder.exits.append).start()
+    slow = bench.speak_later("[hang 0.6]")
+    wait_until(lambda: bench.runner.status().status == "stuck")
+    assert slow.result().synthesis.audio_seconds > 0
+    wait_until(lambda: bench.runner.status().status == "healthy")
+    assert not bench.recorder.exits
+
+
+def test_many_callers_get_their_own_results(make: Maker) -> None:
+    bench = make(queue_size=64)
+    texts = [f"text number {i}" + "x" * i for i in range(24)]
+    calls = [bench.speak_later(text) for text in texts]
+    spoken = [call.result().synthesis.segments[0].text for call in calls]
+    assert spoken == texts
+
+
+def test_options_have_the_defaults_of_the_engine() -> None:
+    assert EngineOptions("m") == EngineOptions("m", "auto", "auto", "auto", "wetext")

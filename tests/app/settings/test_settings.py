@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError
+from app.settings.source import (
+    load_settings,
+    markdown_table,
+    read_env_file,
+    redacted,
+    unknown_variables,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_defaults_need_no_environment() -> None:
+    assert load_settings({}) == Settings()
+
+
+def test_values_are_parsed_by_type() -> None:
+    settings = load_settings(
+        {
+            "INDEXTTS_PORT": " 9000 ",
+            "INDEXTTS_REQUEST_SECONDS": "2.5",
+            "INDEXTTS_DOCS": "No",
+            "INDEXTTS_API_KEYS": "one, two,,",
+            "INDEXTTS_MODEL_DIR": "/srv/model",
+            "INDEXTTS_QUEUE_SIZE": "",
+            "OTHER": "x",
+        }
+    )
+    assert settings == Settings(
+        port=9000,
+        request_seconds=2.5,
+        docs=False,
+        api_keys=("one", "two"),
+        model_dir="/srv/model",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "http", "expected a whole number"),
+        ("PORT", "70000", "0 to 65535"),
+        ("WORKERS", "0", "1 to 64"),
+        ("REQUEST_SECONDS", "nan", "at least 0.1"),
+        ("REQUEST_SECONDS", "inf", "at least 0.1"),
+        ("DOCS", "maybe", "true or false"),
+        ("PRECISION", "fp8", "auto, fp32, fp16, bf16"),
+        ("FETCH_ALLOW", "10.0.0.0/8,home", "'home' is no network"),
+        ("FETCH_PORTS", "80,x", "'x' is no port"),
+        ("JWT_SECRET", "short", "32 characters"),
+        ("THREADS", "4", "at least 9"),
+    ],
+)
+def test_wrong_values_are_named(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings({f"INDEXTTS_{name}": value})
+    assert f"INDEXTTS_{name}" in str(caught.value)
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
+    file = tmp_path / "tts.env"
+    file.write_text(
+        "# comment\n\nexport INDEXTTS_PORT=1111\nINDEXTTS_HOST='0.0.0.0'\nPATH=/evil\n"
+        'INDEXTTS_LOG_FORMAT="json"\n'
+    )
+    settings = load_settings({"INDEXTTS_ENV_FILE": str(file), "INDEXTTS_PORT": "2222"})
+    assert (settings.port, settings.host, settings.log_format) == (2222, "0.0.0.0", "json")
+    assert "PATH" not in read_env_file(file)
+
+
+def test_a_broken_env_file_names_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "tts.env"
+    file.write_text("INDEXTTS_PORT=1\nnonsense\n")
+    with pytest.raises(SettingsError, match="line 2: expected NAME=value"):
+        read_env_file(file)
+    with pytest.raises(SettingsError, match="cannot read"):
+        read_env_file(tmp_path / "absent")
+
+
+def test_unknown_names_are_told_with_the_nearest_known() -> None:
+    sentences = unknown_variables(
+        {"INDEXTTS_QUEUESIZE": "1", "INDEXTTS_XYZZY": "1", "INDEXTTS_TEST_SHARED": "/x"}
+    )
+    assert sentences == [
+        "unknown setting INDEXTTS_QUEUESIZE is ignored; did you mean INDEXTTS_QUEUE_SIZE?",
+        "unknown setting INDEXTTS_XYZZY is ignored",
+    ]
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = Settings(api_keys=("hidden-key",), jwt_secret="h" * 32, redis_url="redis://:pw@h")
+    shown = redacted(settings)
+    assert shown["api_keys"] == shown["jwt_secret"] == shown["redis_url"] == "***"
+    assert redacted(Settings())["api_keys"] == ""
+    assert set(shown) == {field.name for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "public"),
+    [
+        ({}, False),
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "::1"}, False),
+        ({"host": "::"}, True),
+        ({"host": "localhost"}, False),
+        ({"host": "tts.example"}, True),
+        ({"bind": ("unix:/run/a.sock", "127.0.0.1:1")}, False),
+        ({"bind": ("unix:/run/a.sock", "10.0.0.1:1")}, True),
+    ],
+)
+def test_public_addresses_are_known(changes: dict[str, object], public: bool) -> None:
+    assert Settings(**changes).is_public is public  # type: ignore[arg-type]
+
+
+def test_threads_leave_room_beside_the_queue() -> None:
+    assert Settings().thread_count == 16
+    assert Settings(queue_size=20).thread_count == 30
+    assert Settings(threads=12).thread_count == 12
+
+
+def test_ipv6_addresses_are_bracketed() -> None:
+    assert Settings(host="::1", port=80).binds == ("[::1]:80",)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])
+def test_the_documented_table_is_current(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert markdown_table() in text, "run: python -m app.settings, and paste it"
