@@ -11,20 +11,22 @@ An engine holds weights and a cache, nothing of a request: threads may share it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indextts import options
+from indextts.facts import ModelFacts
 from indextts.model_files import find_model_dir
-from indextts.request import Control, ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
+from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.networks import choose_device, choose_precision, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
+from indextts.stream import SpeechStream, collect
 from indextts.utils.audio_file import read_audio, write_wav
 from indextts.utils.lru import CacheStats
 
@@ -69,6 +71,20 @@ class IndexTTS2:
         self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
         self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
         self._decoder = CodeDecoder(self._networks.gpt, deepspeed)
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is loaded, for people: see :class:`indextts.facts.ModelFacts`."""
+        return ModelFacts(
+            device=self.device,
+            precision=self.precision,
+            deepspeed_enabled=self.deepspeed_enabled,
+            model_name=self.model_name,
+            model_version=self.model_version,
+            model_notice=self.model_notice or None,
+            sample_rate=self.sample_rate,
+            emotion_text=self.supports_emotion_text,
+        )
 
     @property
     def device(self) -> str:
@@ -124,25 +140,21 @@ class IndexTTS2:
             GenerationError: the model made nothing usable, or NaN.
             CancelledError, DeadlineExceededError: `control` said so.
         """
-        run = self._run(request, control)
-        segments = tuple(run.segments())
-        return Synthesis(
-            waveform=join_segments(segments),
-            sample_rate=self.sample_rate,
-            seed=run.seed,
-            segments=segments,
-            seconds=run.seconds(),
-            warnings=tuple(run.warnings),
-        )
+        return collect(self.stream(request, control))
 
-    def stream(
-        self, request: SynthesisRequest, control: Control | None = None
-    ) -> Iterator[SegmentAudio]:
-        """The same, segment by segment as they are ready; closing the iterator ends the work.
+    def stream(self, request: SynthesisRequest, control: Control | None = None) -> SpeechStream:
+        """The same, segment by segment as they are ready; closing the stream ends the work.
 
-        With ``segments_per_batch=1`` the first segment comes soonest.
+        With ``quick_streaming_tokens`` the first segment is short and comes soon:
+
+            with engine.stream(SynthesisRequest(text, voice, quick_streaming_tokens=24)) as stream:
+                for segment in stream:
+                    play(segment.with_pause(), segment.sample_rate)
         """
-        return self._run(request, control).segments()
+        run = SynthesisRun(
+            request, control or Control(), self._networks, self._reference, self._decoder
+        )
+        return SpeechStream(run, self.sample_rate)
 
     def infer(
         self,
@@ -155,9 +167,9 @@ class IndexTTS2:
         use_emo_text: bool = False,
         emo_text: str | None = None,
         use_random: bool = False,
-        interval_silence: int = 200,
+        interval_silence: int = options.INTERVAL_SILENCE.default,
         verbose: bool = False,
-        max_text_tokens_per_segment: int = 120,
+        max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
         seed: int | None = None,
         **generation: Any,
     ) -> str | tuple[int, NDArray[np.int16]]:
@@ -210,20 +222,6 @@ class IndexTTS2:
             return self.sample_rate, scaled.astype(np.int16)[:, None]
         write_wav(output_path, result.waveform, result.sample_rate)
         return str(output_path)
-
-    def _run(self, request: SynthesisRequest, control: Control | None) -> SynthesisRun:
-        return SynthesisRun(
-            request, control or Control(), self._networks, self._reference, self._decoder
-        )
-
-
-def join_segments(segments: tuple[SegmentAudio, ...]) -> NDArray[np.float32]:
-    """One waveform, with each segment's pause behind it: float32 [samples]."""
-    parts: list[NDArray[np.float32]] = []
-    for segment in segments:
-        parts.append(segment.waveform)
-        parts.append(np.zeros(segment.pause, dtype=np.float32))
-    return np.concatenate(parts)
 
 
 def _audio(source: AudioSource) -> ReferenceAudio:

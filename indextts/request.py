@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from indextts import options
 from indextts.errors import AudioError, CancelledError, DeadlineExceededError
 from indextts.sampling import SamplingChanges, SamplingOptions, check
 
@@ -82,22 +83,23 @@ class SynthesisRequest:
         seed: makes the result reproducible; None draws one (it is in the result).
         interval_silence: pause between segments in ms.
         max_text_tokens_per_segment: longest segment in text tokens.
-        quick_streaming_tokens: keeps the first segments short (0 = off).
-        segments_per_batch: how many segments are decoded together; 1 gives the first sound soonest.
+        quick_streaming_tokens: keeps the first segments short and decodes 1, 1, 2, 4 ... of them
+            together instead of as many as possible, so that the first sound comes soon (0 = off).
+        segments_per_batch: how many segments are decoded together at most.
         sampling: how codes are drawn: changes of the model's defaults, or all options.
     """
 
     text: str
     speaker: ReferenceAudio
     emotion: ReferenceAudio | None = None
-    emo_alpha: float = 1.0
+    emo_alpha: float = options.EMO_ALPHA.default
     emo_vector: tuple[float, ...] | None = None
     emo_text: str | None = None
     use_random: bool = False
     seed: int | None = None
-    interval_silence: int = 200
-    max_text_tokens_per_segment: int = 120
-    quick_streaming_tokens: int = 0
+    interval_silence: int = options.INTERVAL_SILENCE.default
+    max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default
+    quick_streaming_tokens: int = options.QUICK_TOKENS.default
     segments_per_batch: int = 4
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
 
@@ -114,12 +116,12 @@ class SynthesisRequest:
                 all(0.0 <= value <= 1.2 for value in self.emo_vector),
                 "emo_vector entries must be 0 to 1.2",
             )
-        check(self.seed is None or 0 <= self.seed < 2**63, "seed must be 0 to 2**63 - 1")
-        check(self.interval_silence >= 0, "interval_silence must not be negative")
         check(
-            self.max_text_tokens_per_segment >= 4, "max_text_tokens_per_segment must be at least 4"
+            self.seed is None or 0 <= self.seed <= options.MAX_SEED, "seed must be 0 to 2**63 - 1"
         )
-        check(self.quick_streaming_tokens >= 0, "quick_streaming_tokens must not be negative")
+        options.INTERVAL_SILENCE.check(self.interval_silence)
+        options.MAX_TEXT_TOKENS.check(self.max_text_tokens_per_segment)
+        options.QUICK_TOKENS.check(self.quick_streaming_tokens)
         check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
 
 
@@ -197,6 +199,10 @@ class SegmentAudio:
     sample_rate: int
     pause: int
     truncated: bool
+
+    def with_pause(self) -> NDArray[np.float32]:
+        """The waveform and the silence behind it: float32 [samples + pause]."""
+        return np.pad(self.waveform, (0, self.pause))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ class SynthesisRun:
     def seconds(self) -> StageSeconds:
         return self._clock.seconds()
 
-    def segments(self) -> Iterator[SegmentAudio]:
+    def segments(self) -> Generator[SegmentAudio, None, None]:
         """Speak the text, one group of segments after the other.
 
         Raises:
@@ -75,12 +75,8 @@ class SynthesisRun:
         self._control.check()
         with torch.inference_mode():
             condition = self._condition(voice, emotion)
-        size = self.request.segments_per_batch
-        for first in range(0, len(segments), size):
-            group = range(first, min(first + size, len(segments)))
-            with torch.inference_mode():
-                spoken = self._speak(segments, group, voice, condition)
-            yield from spoken
+        for group in decoding_groups(len(segments), self.request):
+            yield from self._speak(segments, group, voice, condition)
 
     def _split_text(self) -> Sequence[Segment]:
         # A segment may be one piece longer than asked for, and must fit the position table.
@@ -136,40 +132,38 @@ class SynthesisRun:
 
     def _speak(
         self, segments: Sequence[Segment], group: range, voice: Voice, condition: Tensor
-    ) -> list[SegmentAudio]:
+    ) -> Iterator[SegmentAudio]:
+        """Decode a group, then hand out each of its segments as soon as it sounds."""
         texts = [
             torch.tensor(segments[i].ids, dtype=torch.int64, device=self._device) for i in group
         ]
-        with self._clock.stage("gpt"):
+        # No generator may be left waiting inside inference_mode: the caller would be in it too.
+        with torch.inference_mode(), self._clock.stage("gpt"):
             results = self._codes(texts, group, condition, len(segments))
             codes = [result.codes for result in results]
             latents = self._networks.gpt.latents([condition] * len(codes), texts, codes)
-        with self._clock.stage("s2mel"):
+        with torch.inference_mode(), self._clock.stage("s2mel"):
             mels = self._mels(latents, codes, group, voice, len(segments))
-        spoken = []
         for i, result, mel in zip(group, results, mels, strict=True):
             self._control.check()
-            with self._clock.stage("vocoder"):
+            with torch.inference_mode(), self._clock.stage("vocoder"):
                 waveform = self._networks.vocoder.waveform(mel).cpu().numpy()
             if result.truncated:
                 self.warnings.append(
                     f"segment {i + 1} of {len(segments)} reached its length bound of "
                     f"{len(result.codes)} codes and may be cut"
                 )
-            spoken.append(
-                SegmentAudio(
-                    index=i,
-                    count=len(segments),
-                    text=segments[i].text,
-                    text_tokens=len(segments[i].ids),
-                    codes=result.codes.cpu().numpy(),
-                    waveform=waveform,
-                    sample_rate=self._sample_rate,
-                    pause=self._pause if i + 1 < len(segments) else 0,
-                    truncated=result.truncated,
-                )
+            yield SegmentAudio(
+                index=i,
+                count=len(segments),
+                text=segments[i].text,
+                text_tokens=len(segments[i].ids),
+                codes=result.codes.cpu().numpy(),
+                waveform=waveform,
+                sample_rate=self._sample_rate,
+                pause=self._pause if i + 1 < len(segments) else 0,
+                truncated=result.truncated,
             )
-        return spoken
 
     @property
     def _sample_rate(self) -> int:
@@ -242,3 +236,19 @@ class SynthesisRun:
                 control.progress(Progress(stage, done, total, group[0], group[-1], count))
 
         return on_step
+
+
+def decoding_groups(count: int, request: SynthesisRequest) -> Iterator[range]:
+    """Which of `count` segments are decoded together.
+
+    As many as the request allows; where the first sound is to come soon, 1, 1, 2, 4 ...: by the
+    time that a group has been heard, one of twice the size is ready.
+    """
+    largest = request.segments_per_batch
+    quick = request.quick_streaming_tokens > 0
+    first = 0
+    while first < count:
+        size = min(largest, max(1, first)) if quick else largest
+        group = range(first, min(first + size, count))
+        yield group
+        first = group.stop

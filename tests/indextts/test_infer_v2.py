@@ -27,6 +27,7 @@ from indextts.errors import (
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Progress, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.stages.synthesis import decoding_groups
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
 LONG_TEXT = " ".join(SENTENCES[:2] * 3)
@@ -155,6 +156,46 @@ def test_stream_yields_the_same_segments(engine: IndexTTS2) -> None:
     assert len(parts) == len(whole.segments)
     for part, segment in zip(parts, whole.segments, strict=True):
         assert part.waveform.tobytes() == segment.waveform.tobytes()
+
+
+def test_a_stream_knows_what_the_whole_knows(engine: IndexTTS2) -> None:
+    one = request(LONG_TEXT, max_text_tokens_per_segment=20, quick_streaming_tokens=12)
+    whole = engine.synthesize(one)
+    with engine.stream(one) as stream:
+        assert stream.seed == whole.seed
+        first = next(stream)
+        assert not torch.is_inference_mode_enabled()
+        parts = [first, *stream]
+    assert np.concatenate([part.with_pause() for part in parts]).tobytes() == (
+        whole.waveform.tobytes()
+    )
+    assert stream.warnings == whole.warnings
+    assert stream.seconds.gpt > 0
+
+
+def test_closing_a_stream_ends_the_work(engine: IndexTTS2) -> None:
+    seen: list[Progress] = []
+    one = request(LONG_TEXT, max_text_tokens_per_segment=20, quick_streaming_tokens=12)
+    stream = engine.stream(one, Control(progress=seen.append))
+    next(stream)
+    count = len(seen)
+    stream.close()
+    stream.close()
+    assert list(stream) == []
+    assert len(seen) == count
+    assert {step.last_segment for step in seen} == {0}
+
+
+@pytest.mark.parametrize(
+    ("count", "quick", "sizes"),
+    [(9, 0, [4, 4, 1]), (9, 12, [1, 1, 2, 4, 1]), (1, 12, [1]), (3, 12, [1, 1, 1])],
+)
+def test_groups_grow_where_the_first_sound_is_to_come_soon(
+    count: int, quick: int, sizes: list[int]
+) -> None:
+    groups = list(decoding_groups(count, request(quick_streaming_tokens=quick)))
+    assert [len(group) for group in groups] == sizes
+    assert [i for group in groups for i in group] == list(range(count))
 
 
 def test_a_segment_does_not_depend_on_its_batch(engine: IndexTTS2) -> None:
