@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.runner.inference import InferenceRunner
+    from app.runner.runner import InferenceRunner
     from app.settings import Settings
 
 

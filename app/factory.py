@@ -8,22 +8,26 @@ import logging
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.clips.decode import AudioLimits
+from app.clips.decode import ClipLimits
 from app.clips.fetch.policy import FetchPolicy
-from app.clips.loader import ReferenceLoader
+from app.clips.loader import ClipLoader
 from app.metrics import Metrics
-from app.routes import health, metrics, tts
+from app.routes import health, metrics
 from app.routes.docs import make_docs_blueprint
 from app.routes.openapi import openapi_document
-from app.routes.schemas import TTSRequest
+from app.routes.problems import register_error_handlers
+from app.routes.schemas import StreamRequest, TTSRequest
+from app.routes.stream import make_stream_blueprint
+from app.routes.table import QUIET_PATHS
+from app.routes.tts import make_tts_blueprint
 from app.runner.engine import Engine, EngineOptions, engine_factory
-from app.runner.inference import InferenceRunner, RunnerPolicy
 from app.runner.process import exit_process
+from app.runner.runner import InferenceRunner, RunnerPolicy
 from app.runner.watchdog import Watchdog
 from app.services import KEY, Services, services_of
 from app.settings import Settings
+from app.speech.service import SpeechService
 from app.web.auth import make_authenticator
-from app.web.errors import register_error_handlers
 from app.web.hooks import register_request_hooks
 from app.web.rate_limit import make_rate_limiter
 
@@ -48,13 +52,15 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     parts = _make_services(settings, runner)
     app.extensions[KEY] = parts
 
-    register_request_hooks(app, parts.metrics, settings.cors_origins)
+    register_request_hooks(app, parts.metrics, settings.cors_origins, QUIET_PATHS)
     register_error_handlers(app)
-    app.register_blueprint(tts.bp)
+    whole, streamed = TTSRequest(settings.max_text_chars), StreamRequest(settings.max_text_chars)
+    app.register_blueprint(make_tts_blueprint(whole))
+    app.register_blueprint(make_stream_blueprint(streamed))
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(parts.tts_schema, parts.authenticator.enabled)
+        document = openapi_document(whole, streamed, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
     if settings.trust_proxy:
         hops = settings.trust_proxy
@@ -81,8 +87,7 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         metrics=counters,
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
-        references=_make_references(settings),
-        tts_schema=TTSRequest(settings.max_text_chars),
+        speech=SpeechService(runner, _make_clips(settings), counters),
     )
 
 
@@ -106,18 +111,17 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
     return InferenceRunner(load, policy, exit_process, counters)
 
 
-def _make_references(settings: Settings) -> ReferenceLoader:
+def _make_clips(settings: Settings) -> ClipLoader:
     policy = FetchPolicy(
         total_seconds=settings.fetch_seconds,
         max_bytes=settings.fetch_max_bytes,
         max_redirects=settings.fetch_max_redirects,
         allow=tuple(ipaddress.ip_network(text, strict=False) for text in settings.fetch_allow),
         ports=frozenset(int(port) for port in settings.fetch_ports),
-        cache_bytes=settings.fetch_cache_bytes,
     )
-    limits = AudioLimits(
+    limits = ClipLimits(
         max_bytes=settings.fetch_max_bytes,
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    return ReferenceLoader(policy, limits)
+    return ClipLoader(policy, limits)

@@ -18,9 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.runner.engine import Synthesis
-from app.runner.job import Outcome
 from app.runner.status import STATUSES, EngineUsage, RunnerStatus
+from app.speech.events import Finished
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -30,7 +29,7 @@ MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """All metrics of a worker; is an observer of the runner."""
+    """All metrics of a worker; an observer of the runner and of the speech service."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -84,6 +83,16 @@ class Metrics:
         self.cache = Counter(
             "indextts_voice_cache", "Look-ups of voices", ["result"], registry=registry
         )
+        self.first_sound_seconds = Histogram(
+            "indextts_first_sound_seconds",
+            "Streams: time from the first line of a request to its first sound",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.streams_broken = Counter(
+            "indextts_streams_broken", "Streams that did not reach their end", registry=registry
+        )
+        self.streams_open = _live_gauge(registry, "streams_open", "Streams being sent")
         self.queue_length = _live_gauge(registry, "queue_length", "Requests waiting")
         self.running = _live_gauge(registry, "running", "Syntheses running")
         self.state = _live_gauge(
@@ -101,19 +110,33 @@ class Metrics:
         self.requests.labels(route, method, str(code)).inc()
         self.latency.labels(route).observe(seconds)
 
-    def synthesis(self, outcome: Outcome, fetch_seconds: float) -> None:
-        """Count a finished synthesis."""
-        result: Synthesis = outcome.synthesis
-        self.queue_seconds.observe(outcome.queue_seconds)
-        self.fetch_seconds.observe(fetch_seconds)
-        self.inference_seconds.observe(outcome.inference_seconds)
-        for stage, seconds in stage_seconds(result).items():
+    def finished(self, finished: Finished) -> None:
+        """See :class:`app.speech.service.SpeechObserver`."""
+        times = finished.times
+        self.queue_seconds.observe(times.queue)
+        self.fetch_seconds.observe(times.fetch)
+        self.inference_seconds.observe(times.inference)
+        for stage, seconds in times.by_stage().items():
             self.stage_seconds.labels(stage).observe(seconds)
-        if result.audio_seconds > 0:
-            self.rtf.observe(outcome.inference_seconds / result.audio_seconds)
-        self.audio_seconds.inc(result.audio_seconds)
-        self.tokens.labels("text").inc(sum(part.text_tokens for part in result.segments))
-        self.tokens.labels("codes").inc(sum(len(part.codes) for part in result.segments))
+        if finished.audio_seconds > 0:
+            self.rtf.observe(finished.rtf)
+        self.audio_seconds.inc(finished.audio_seconds)
+        self.tokens.labels("text").inc(finished.text_tokens)
+        self.tokens.labels("codes").inc(finished.codes)
+
+    def first_sound(self, seconds: float) -> None:
+        """A stream has its first sound."""
+        self.first_sound_seconds.observe(seconds)
+
+    def stream_opened(self) -> None:
+        """A stream begins."""
+        self.streams_open.inc()
+
+    def stream_closed(self, *, broken: bool) -> None:
+        """A stream is over; `broken` says that its end is missing."""
+        self.streams_open.dec()
+        if broken:
+            self.streams_broken.inc()
 
     def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
         """See :class:`app.runner.status.RunnerObserver`."""
@@ -145,10 +168,3 @@ class Metrics:
 def _live_gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
     """A gauge that is the sum over the living workers."""
     return Gauge(f"indextts_{name}", text, labels, registry=registry, multiprocess_mode="livesum")
-
-
-def stage_seconds(synthesis: Synthesis) -> dict[str, float]:
-    """Seconds of each stage, by name."""
-    seconds = synthesis.seconds
-    names = ("text", "reference", "emotion_text", "gpt", "s2mel", "vocoder")
-    return {name: float(getattr(seconds, name)) for name in names}

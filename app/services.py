@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from app.clips.loader import ReferenceLoader
 from app.metrics import Metrics
-from app.routes.schemas import TTSRequest
-from app.runner.inference import InferenceRunner
+from app.runner.runner import InferenceRunner
 from app.runner.watchdog import Watchdog
 from app.settings import Settings
+from app.speech.service import SpeechService
 from app.web.auth import Authenticator
 from app.web.rate_limit import RateLimiter
 
@@ -28,8 +27,7 @@ class Services:
     metrics: Metrics
     authenticator: Authenticator
     rate_limiter: RateLimiter | None
-    references: ReferenceLoader
-    tts_schema: TTSRequest
+    speech: SpeechService
 
 
 def services() -> Services:

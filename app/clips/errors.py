@@ -43,12 +43,15 @@ class Code(StrEnum):
 
 
 class ClipError(Exception):
-    """Base of the errors of this package.
+    """A clip, or the way to it, cannot be used.
 
     Attributes:
         reason: a sentence for the client; never holds an address, a path or a name of ours.
         code: the same for a metric.
+        clip: "speaker" or "emotion" once it is known which clip it was, else empty.
     """
+
+    clip = ""
 
     def __init__(self, reason: str, code: Code) -> None:
         super().__init__(reason)
@@ -57,11 +60,11 @@ class ClipError(Exception):
 
 
 class AudioInputError(ClipError):
-    """The clip or the way to it cannot be used (status 400, "Invalid audio input format")."""
+    """The clip or the way to it cannot be used."""
 
 
 class DownloadTimeoutError(ClipError):
-    """The download did not finish in time (status 408, "Download timeout")."""
+    """The download did not finish in time."""
 
     def __init__(self, reason: str = "the audio could not be downloaded in time") -> None:
         super().__init__(reason, Code.TIMEOUT)

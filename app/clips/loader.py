@@ -1,18 +1,21 @@
-"""From what the client gave as audio to a decoded clip; runs in the request thread."""
+"""From what the client gave as a clip to decoded sound; runs in the request thread."""
 
 from __future__ import annotations
 
-from app.clips.decode import AudioLimits, decode_audio
-from app.clips.errors import AudioInputError, DownloadTimeoutError
-from app.clips.fetch.cache import DownloadCache
+from typing import Literal
+
+from app.clips.decode import ClipLimits, decode_audio
+from app.clips.errors import ClipError
 from app.clips.fetch.download import fetch
 from app.clips.fetch.policy import FetchPolicy
 from app.clips.source import UrlSource, recognise
-from app.runner.engine import AudioError, ReferenceAudio
-from app.web.errors import download_timeout, invalid_audio
+from app.runner.engine import ReferenceAudio
+
+# What a clip is for.
+Role = Literal["speaker", "emotion"]
 
 
-class ReferenceLoader:
+class ClipLoader:
     """Fetches and decodes reference clips.
 
     Args:
@@ -20,34 +23,30 @@ class ReferenceLoader:
         limits: what is decoded.
     """
 
-    def __init__(self, policy: FetchPolicy, limits: AudioLimits) -> None:
+    def __init__(self, policy: FetchPolicy, limits: ClipLimits) -> None:
         self._policy = policy
         self._limits = limits
-        self._cache = DownloadCache(policy.cache_bytes) if policy.cache_bytes else None
 
-    def load(self, field: str, value: str | bytes, deadline: float) -> ReferenceAudio:
+    def load(self, role: Role, value: str | bytes, deadline: float) -> ReferenceAudio:
         """Make a clip of `value`.
 
         Args:
-            field: name for the error answer.
+            role: what the clip is for; an error carries it.
             value: text from the request, or the bytes of an uploaded file.
             deadline: value of ``time.monotonic()`` at which a download is given up.
 
         Raises:
-            ApiError: 400 or 408.
+            ClipError: it cannot be used, or could not be fetched in time.
         """
         try:
             data = value if isinstance(value, bytes) else self._bytes_of(value, deadline)
             return decode_audio(data, self._limits)
-        except DownloadTimeoutError as error:
-            raise download_timeout(field, error.reason) from error
-        except AudioInputError as error:
-            raise invalid_audio(field, error.reason, str(error.code)) from error
-        except AudioError as error:
-            raise invalid_audio(field, str(error)) from error
+        except ClipError as error:
+            error.clip = role
+            raise
 
     def _bytes_of(self, value: str, deadline: float) -> bytes:
         source = recognise(value)
         if isinstance(source, UrlSource):
-            return fetch(source.url, self._policy, deadline=deadline, cache=self._cache)
+            return fetch(source.url, self._policy, deadline=deadline)
         return source.data

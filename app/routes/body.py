@@ -1,4 +1,4 @@
-"""Read the body of ``POST /tts``: JSON, or a form with files."""
+"""Read the body of a speech route: JSON, or a form with files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Request
 from marshmallow import fields
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from app.routes.schemas import TTSRequest
+from app.routes.schemas import SpeechRequest
 from app.web.errors import validation_failed
 
 FILE_FIELDS = ("spk_audio", "emo_audio")
@@ -18,7 +18,7 @@ UPLOADED = "(file)"
 Uploads = dict[str, bytes]
 
 
-def read_body(request: Request, schema: TTSRequest) -> tuple[dict[str, Any], Uploads]:
+def read_body(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], Uploads]:
     """Validate the body.
 
     Returns:
@@ -49,7 +49,7 @@ def _read_json(request: Request) -> Any:
         raise validation_failed({"_schema": ["The body is not valid JSON."]}) from None
 
 
-def _read_form(request: Request, schema: TTSRequest) -> tuple[dict[str, Any], Uploads]:
+def _read_form(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], Uploads]:
     values: dict[str, Any] = {}
     errors: dict[str, list[str]] = {}
     for name, texts in request.form.lists():

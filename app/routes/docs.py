@@ -70,7 +70,7 @@ def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
 
     @bp.get("/openapi.json")
     def openapi() -> Response:
-        return jsonify(with_notice(document, services().runner.status().model_notice))
+        return jsonify(with_notice(document, services().runner.status().facts.model_notice))
 
     @bp.get("/docs")
     def docs() -> Response:
@@ -94,7 +94,7 @@ def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
     return bp
 
 
-def with_notice(document: dict[str, Any], notice: str) -> dict[str, Any]:
+def with_notice(document: dict[str, Any], notice: str | None) -> dict[str, Any]:
     """The document with a remark about the model at the top of its description."""
     if not notice:
         return document

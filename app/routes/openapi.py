@@ -7,22 +7,34 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from app.routes.schemas import (
-    FORMATS,
+from app.routes.answers import (
     ErrorResponse,
     HealthResponse,
     LiveResponse,
-    TTSRequest,
+    SegmentEvent,
+    SummaryEvent,
     TTSResponse,
 )
+from app.routes.negotiation import EVENT_STREAM
+from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
 from app.runner.engine import VERSION
 
+MODELS = (TTSResponse, SegmentEvent, SummaryEvent, HealthResponse, LiveResponse, ErrorResponse)
 DESCRIPTION = """\
 Text to speech in the voice of a clip (IndexTTS2). One request speaks one text; the emotion comes
 from the voice itself, a second clip, eight numbers, or a description.
 
 Every error has the same form: `error` for programs, `detail` for people, `errors` for single
 fields, and `request_id`, under which the server's log says more.
+"""
+STREAM_DESCRIPTION = f"""\
+Each segment is sent as soon as it is spoken. The answer begins with the first sound; until then an
+error has a status of its own. A failure after that breaks the chunked body off, so that half a
+sentence never looks whole. `format` (one of {", ".join(STREAM_FORMATS)}) or `Accept` choose the
+form; `pcm` is signed 16 bit, little-endian, mono, its rate in the Content-Type.
+
+With `Accept: text/event-stream`: the events `start`, `segment` (SegmentEvent) ..., `finished`
+(SummaryEvent) or `error` (ErrorResponse), whose `audio`, decoded and joined, is the file.
 """
 AUDIO_TYPES = ("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg")
 NUMBER_HEADERS = {
@@ -34,11 +46,13 @@ NUMBER_HEADERS = {
 }
 
 
-def openapi_document(tts_schema: TTSRequest, with_auth: bool) -> dict[str, Any]:
+def openapi_document(
+    tts_schema: TTSRequest, stream_schema: StreamRequest, with_auth: bool
+) -> dict[str, Any]:
     """Build the document.
 
     Args:
-        tts_schema: the schema that validates the requests, with its limits.
+        tts_schema, stream_schema: the schemas that validate the requests, with their limits.
         with_auth: whether callers need a key.
     """
     spec = APISpec(
@@ -51,7 +65,8 @@ def openapi_document(tts_schema: TTSRequest, with_auth: bool) -> dict[str, Any]:
         tags=[{"name": "speech"}, {"name": "service"}],
     )
     spec.components.schema("TTSRequest", schema=tts_schema)
-    for model in (TTSResponse, HealthResponse, LiveResponse, ErrorResponse):
+    spec.components.schema("StreamRequest", schema=stream_schema)
+    for model in MODELS:
         spec.components.schema(model.__name__, schema=model)
     if with_auth:
         spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
@@ -59,12 +74,14 @@ def openapi_document(tts_schema: TTSRequest, with_auth: bool) -> dict[str, Any]:
             "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         )
     spec.path("/tts", operations={"post": _tts_operation(with_auth)})
+    spec.path("/tts/stream", operations={"post": _stream_operation(with_auth)})
     spec.path("/health", operations={"get": _health_operation()})
     spec.path("/health/live", operations={"get": _live_operation()})
     spec.path("/metrics", operations={"get": _metrics_operation(with_auth)})
     document: dict[str, Any] = spec.to_dict()
     schemas = document["components"]["schemas"]
-    schemas["TTSForm"] = _form_schema(schemas["TTSRequest"])
+    for name in ("TTS", "Stream"):
+        schemas[f"{name}Form"] = _form_schema(schemas[f"{name}Request"])
     return document
 
 
@@ -82,26 +99,50 @@ def _tts_operation(with_auth: bool) -> dict[str, Any]:
         "summary": "Speak a text",
         "description": "Answers JSON, or the audio itself where `Accept` prefers `audio/*`; "
         f"`format` (one of {', '.join(FORMATS)}) says in which form.",
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": _ref("TTSRequest")},
-                "multipart/form-data": {"schema": _ref("TTSForm")},
-            },
-        },
-        "responses": {
-            "200": _answer("The speech.", answers, numbers),
-            "400": _error("Invalid audio input format"),
-            "408": _error("Download timeout"),
-            "413": _error("The request body is too large"),
-            "415": _error("Send application/json or multipart/form-data"),
-            "422": _error("Validation failed"),
-            "429": _error("Queue full, or rate limit reached", retry=True),
-            "500": _error("TTS inference failed"),
-            "503": _error("Model not loaded", retry=True),
-        },
+        "requestBody": _bodies("TTS"),
+        "responses": {"200": _answer("The speech.", answers, numbers), **_speech_errors()},
     }
     return _secured(operation, with_auth)
+
+
+def _stream_operation(with_auth: bool) -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        kind: {"schema": {"type": "string", "format": "binary"}}
+        for kind in (*AUDIO_TYPES, "audio/pcm")
+    }
+    answers[EVENT_STREAM] = {"schema": {"type": "string"}}
+    operation: dict[str, Any] = {
+        "tags": ["speech"],
+        "operationId": "stream",
+        "summary": "Speak a text, and send the sound while it is being made",
+        "description": STREAM_DESCRIPTION,
+        "requestBody": _bodies("Stream"),
+        "responses": {"200": _answer("The speech, in pieces.", answers), **_speech_errors()},
+    }
+    return _secured(operation, with_auth)
+
+
+def _bodies(name: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _ref(f"{name}Request")},
+            "multipart/form-data": {"schema": _ref(f"{name}Form")},
+        },
+    }
+
+
+def _speech_errors() -> dict[str, Any]:
+    return {
+        "400": _error("Invalid audio input format"),
+        "408": _error("Download timeout"),
+        "413": _error("The request body is too large"),
+        "415": _error("Send application/json or multipart/form-data"),
+        "422": _error("Validation failed"),
+        "429": _error("Queue full, or rate limit reached", retry=True),
+        "500": _error("TTS inference failed"),
+        "503": _error("Model not loaded", retry=True),
+    }
 
 
 def _health_operation() -> dict[str, Any]:

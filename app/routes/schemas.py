@@ -1,22 +1,24 @@
-"""What goes into the API and what comes out: the source of validation and of the documents."""
+"""What goes into the API: the source of validation and of the documents."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
-from app.runner.engine import EMOTIONS, SynthesisRequest
+from app.runner.engine import EMOTIONS, MAX_SEED, OPTIONS, QUICK_TOKENS, Option
+from app.speech.subtitles import SUBTITLE_FORMATS
 
 FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
-_OWN_DEFAULT = "Without it the model's own default holds, officially"
+STREAM_FORMATS = ("wav", "pcm", "mp3", "ogg", "opus", "flac")
+Fields = dict[str, fields.Field[Any]]
+# Of a stream without a word about it: a first segment of two or three seconds.
+STREAM_QUICK_TOKENS = 24
 _AUDIO_HELP = (
     "An http, https or ftp URL; the bytes of an audio file as hexadecimal digits (even number, "
     "more than 100); or a base64 `data:` URI. In multipart/form-data also a file."
 )
-
-# apispec knows only inclusive bounds.
-_ABOVE_ZERO = {"exclusiveMinimum": 0}
 
 
 class Number(fields.Float):
@@ -51,8 +53,31 @@ class TextLength(validate.Length):
         return value
 
 
-class TTSRequest(Schema):
-    """Body of ``POST /tts``.
+def option_field(option: Option[Any]) -> fields.Field[Any]:
+    """The field of an option; an option of the decoder has no default here: the model has it."""
+    kind = Whole if option.whole else Number
+    more: dict[str, Any] = {} if option.whole else {"allow_nan": False}
+    meaning = f"{option.meaning} In {option.unit}." if option.unit else option.meaning
+    metadata: dict[str, Any] = {"description": meaning}
+    if option.of_decoder:
+        metadata["description"] += (
+            f" Without it the model's own default holds, officially {option.default:g}."
+        )
+        more |= {"load_default": None, "allow_none": True}
+    else:
+        more |= {"load_default": option.default}
+    if option.above:
+        # apispec knows only inclusive bounds.
+        metadata["exclusiveMinimum"] = option.minimum
+    return kind(
+        validate=validate.Range(option.minimum, option.maximum, min_inclusive=not option.above),
+        metadata=metadata,
+        **more,
+    )
+
+
+class SpeechRequest(Schema):
+    """What the bodies of ``/tts`` and ``/tts/stream`` have in common.
 
     Args:
         max_text_chars: longest text and emotion text.
@@ -60,6 +85,7 @@ class TTSRequest(Schema):
 
     class Meta:
         unknown = RAISE
+        include: ClassVar[Fields] = {option.name: option_field(option) for option in OPTIONS}
 
     text = fields.Str(required=True, metadata={"description": "What to speak."})
     spk_audio = fields.Str(
@@ -69,12 +95,6 @@ class TTSRequest(Schema):
         load_default=None,
         allow_none=True,
         metadata={"description": f"A clip whose emotion is taken over. {_AUDIO_HELP}"},
-    )
-    emo_alpha = Number(
-        load_default=1.0,
-        allow_nan=False,
-        validate=validate.Range(0, 1),
-        metadata={"description": "Strength of the emotion."},
     )
     emo_vector = fields.List(
         Number(allow_nan=False, validate=validate.Range(0, 1.2)),
@@ -91,71 +111,11 @@ class TTSRequest(Schema):
     seed = Whole(
         load_default=None,
         allow_none=True,
-        validate=validate.Range(0, 2**63 - 1),
+        validate=validate.Range(0, MAX_SEED),
         metadata={"description": "Repeats a result; without it one is drawn and told."},
     )
-    interval_silence = Whole(
-        load_default=SynthesisRequest.interval_silence,
-        validate=validate.Range(0, 10_000),
-        metadata={"description": "Pause between segments in ms."},
-    )
-    max_text_tokens_per_segment = Whole(
-        load_default=SynthesisRequest.max_text_tokens_per_segment,
-        validate=validate.Range(4, 600),
-        metadata={"description": "Longest segment in text tokens."},
-    )
-    temperature = Number(
-        load_default=None,
-        allow_none=True,
-        allow_nan=False,
-        validate=validate.Range(0, 10, min_inclusive=False),
-        metadata={"description": "Higher is more varied.", **_ABOVE_ZERO},
-    )
-    top_p = Number(
-        load_default=None,
-        allow_none=True,
-        allow_nan=False,
-        validate=validate.Range(0, 1, min_inclusive=False),
-        metadata={"description": "Share of the probability that is drawn from.", **_ABOVE_ZERO},
-    )
-    top_k = Whole(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(0, 1000),
-        metadata={
-            "description": f"Number of codes that are drawn from; 0 for all. {_OWN_DEFAULT} 30."
-        },
-    )
-    num_beams = Whole(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(1, 16),
-        metadata={"description": f"Beams of the search; 1 is fastest. {_OWN_DEFAULT} 3."},
-    )
-    repetition_penalty = Number(
-        load_default=None,
-        allow_none=True,
-        allow_nan=False,
-        validate=validate.Range(0, 100, min_inclusive=False),
-        metadata={"description": "Above 1 discourages repetition.", **_ABOVE_ZERO},
-    )
-    max_mel_tokens = Whole(
-        load_default=None,
-        allow_none=True,
-        validate=validate.Range(1, 1815),
-        metadata={
-            "description": "Longest segment in codes; a longer one is cut, with a warning. "
-            f"{_OWN_DEFAULT} 1500."
-        },
-    )
-    format = fields.Str(
-        load_default=None,
-        allow_none=True,
-        validate=validate.OneOf(FORMATS),
-        metadata={"description": "Form of the audio; wav, unless Accept names another."},
-    )
 
-    def __init__(self, max_text_chars: int = 5000) -> None:
+    def __init__(self, max_text_chars: int) -> None:
         super().__init__()
         limit = TextLength(min=1, max=max_text_chars)
         # New lists: marshmallow's copies of a field share the list of the class.
@@ -170,77 +130,37 @@ class TTSRequest(Schema):
             raise ValidationError("Give only one of emo_audio, emo_vector and emo_text.", given[1])
 
 
-class TTSResponse(Schema):
-    """Answer of ``POST /tts`` in JSON."""
+class TTSRequest(SpeechRequest):
+    """Body of ``POST /tts``."""
 
-    audio_hex = fields.Str(
-        required=True, metadata={"description": "The audio file as hexadecimal digits."}
-    )
-    audio_length = fields.Float(required=True, metadata={"description": "Seconds of audio."})
-    inference_time = fields.Float(
-        required=True, metadata={"description": "Seconds of the model, without wait and download."}
-    )
-    rtf = fields.Float(required=True, metadata={"description": "inference_time / audio_length."})
-    text = fields.Str(required=True, metadata={"description": "The text of the request."})
-    queue_time = fields.Float(required=True, metadata={"description": "Seconds in the queue."})
-    fetch_time = fields.Float(
-        required=True, metadata={"description": "Seconds for fetching and decoding the clips."}
-    )
-    seed = fields.Int(required=True, metadata={"description": "Repeats this result."})
-    sample_rate = fields.Int(
-        required=True, metadata={"description": "Of the model's sound, in Hz."}
-    )
-    format = fields.Str(required=True, validate=validate.OneOf(FORMATS))
-    warnings = fields.List(
-        fields.Str(), required=True, metadata={"description": "What the model could not follow."}
-    )
-
-
-class HealthResponse(Schema):
-    """Answer of ``GET /health``."""
-
-    status = fields.Str(
-        required=True, validate=validate.OneOf(("healthy", "loading", "failed", "stuck"))
-    )
-    model_loaded = fields.Bool(required=True)
-    deepspeed_enabled = fields.Bool(required=True)
-    device = fields.Str(required=True, allow_none=True)
-    precision = fields.Str(required=True, allow_none=True)
-    model_name = fields.Str(required=True, allow_none=True)
-    model_version = fields.Str(required=True, allow_none=True)
-    model_notice = fields.Str(
-        required=True,
+    format = fields.Str(
+        load_default=None,
         allow_none=True,
-        metadata={"description": "What to know about this model before judging its speech."},
+        validate=validate.OneOf(FORMATS),
+        metadata={"description": "Form of the audio; wav, unless Accept names another."},
     )
-    emotion_text = fields.Bool(
-        required=True, metadata={"description": "Whether emo_text can be used."}
+    subtitles = fields.Str(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(SUBTITLE_FORMATS),
+        metadata={"description": "Also answer with the segments as a subtitle file (JSON only)."},
     )
-    queue_length = fields.Int(required=True)
-    queue_capacity = fields.Int(required=True)
-    running = fields.Bool(required=True, metadata={"description": "A synthesis runs now."})
-    uptime = fields.Float(required=True, metadata={"description": "Seconds since the start."})
-    reason = fields.Str(
-        required=True, allow_none=True, metadata={"description": "Why it is not healthy."}
+
+
+class StreamRequest(SpeechRequest):
+    """Body of ``POST /tts/stream``."""
+
+    class Meta:
+        unknown = RAISE
+        include: ClassVar[Fields] = {
+            QUICK_TOKENS.name: option_field(
+                dataclasses.replace(QUICK_TOKENS, default=STREAM_QUICK_TOKENS)
+            )
+        }
+
+    format = fields.Str(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(STREAM_FORMATS),
+        metadata={"description": "Form of the audio; wav, unless Accept names another."},
     )
-    fallback = fields.Str(
-        required=True, allow_none=True, metadata={"description": "What was given up to go on."}
-    )
-    version = fields.Str(required=True, metadata={"description": "Version of the service."})
-
-
-class LiveResponse(Schema):
-    """Answer of ``GET /health/live``."""
-
-    status = fields.Str(required=True, validate=validate.OneOf(("alive",)))
-
-
-class ErrorResponse(Schema):
-    """Every error."""
-
-    error = fields.Str(required=True, metadata={"description": "Short name for programs."})
-    detail = fields.Str(required=True, metadata={"description": "Sentence for people."})
-    errors = fields.Dict(
-        keys=fields.Str(), metadata={"description": "Sentences for single fields."}
-    )
-    request_id = fields.Str(required=True, metadata={"description": "To be found in the log."})

@@ -12,9 +12,10 @@ import importlib.util
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
 
 from indextts import __version__ as VERSION
 from indextts.errors import (
@@ -26,18 +27,24 @@ from indextts.errors import (
     RequestError,
     TextError,
 )
+from indextts.facts import ModelFacts
+from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, Option
 from indextts.request import (
     EMOTIONS,
     Control,
     Progress,
     ReferenceAudio,
-    Synthesis,
+    SegmentAudio,
+    StageSeconds,
     SynthesisRequest,
 )
 from indextts.sampling import SamplingChanges
 
 __all__ = [
     "EMOTIONS",
+    "MAX_SEED",
+    "OPTIONS",
+    "QUICK_TOKENS",
     "VERSION",
     "AudioError",
     "CancelledError",
@@ -47,11 +54,15 @@ __all__ = [
     "Engine",
     "EngineOptions",
     "IndexTTSError",
+    "ModelFacts",
+    "Option",
     "Progress",
     "ReferenceAudio",
     "RequestError",
     "SamplingChanges",
-    "Synthesis",
+    "SegmentAudio",
+    "SpeechStream",
+    "StageSeconds",
     "SynthesisRequest",
     "TextError",
 ]
@@ -75,28 +86,35 @@ class CacheStats(Protocol):
     def entries(self) -> int: ...
 
 
+class SpeechStream(Protocol):
+    """What the service uses of :class:`indextts.stream.SpeechStream`."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+    @property
+    def seconds(self) -> StageSeconds: ...
+
+    def __iter__(self) -> Iterator[SegmentAudio]: ...
+    def __next__(self) -> SegmentAudio: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
 class Engine(Protocol):
     """What the service uses of :class:`indextts.infer_v2.IndexTTS2`."""
 
     @property
-    def device(self) -> str: ...
-    @property
-    def precision(self) -> str: ...
-    @property
-    def deepspeed_enabled(self) -> bool: ...
-    @property
-    def model_name(self) -> str: ...
-    @property
-    def model_version(self) -> str: ...
-    @property
-    def model_notice(self) -> str: ...
-    @property
-    def supports_emotion_text(self) -> bool: ...
-    @property
-    def sample_rate(self) -> int: ...
+    def facts(self) -> ModelFacts: ...
 
-    def synthesize(self, request: SynthesisRequest, control: Control | None = None) -> Synthesis:
-        """Speak; asks `control` in every step."""
+    def stream(self, request: SynthesisRequest, control: Control | None = None) -> SpeechStream:
+        """Speak, segment by segment; asks `control` in every step."""
         ...
 
     def cache_stats(self) -> CacheStats:
@@ -113,11 +131,11 @@ class EngineOptions:
     """How to load an engine; see :class:`app.settings.model.Settings`."""
 
     model_dir: str
-    device: str = "auto"
-    precision: str = "auto"
-    deepspeed: str = "auto"
-    verbalizer: str = "wetext"
-    cache_bytes: int = 256 * 1024 * 1024
+    device: str
+    precision: str
+    deepspeed: str
+    verbalizer: str
+    cache_bytes: int
 
 
 EngineFactory = Callable[[EngineOptions], Engine]

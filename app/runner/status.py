@@ -1,14 +1,17 @@
-"""What the runner tells others about itself."""
+"""The state of the model, and what the runner tells others about itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import threading
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from app.runner.engine import Engine
+from app.runner.engine import Engine, ModelFacts
+from app.runner.errors import NotReadyError
 
 Status = Literal["healthy", "loading", "failed", "stuck"]
 STATUSES: tuple[Status, ...] = ("healthy", "loading", "failed", "stuck")
+LOADING_RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -16,29 +19,24 @@ class RunnerStatus:
     """A snapshot; every text in it is fit for strangers.
 
     Attributes:
-        reason: why the status is not healthy, or empty.
-        fallback: what the service had to give up to go on, or empty.
+        model_loaded: whether a request would be served now.
+        reason: why the status is not healthy.
+        fallback: what the service had to give up to go on.
         queue_length: requests waiting for the engine.
+        running: requests that the engine works on.
         uptime: seconds since the worker started.
-        model_notice: what people should know about the checkpoint, or empty.
+        facts: about the loaded model.
     """
 
     status: Status
     model_loaded: bool
-    reason: str
-    fallback: str
+    reason: str | None
+    fallback: str | None
     queue_length: int
     queue_capacity: int
-    running: bool
+    running: int
     uptime: float
-    device: str | None = None
-    precision: str | None = None
-    deepspeed_enabled: bool = False
-    model_name: str | None = None
-    model_version: str | None = None
-    model_notice: str = ""
-    sample_rate: int | None = None
-    supports_emotion_text: bool = False
+    facts: ModelFacts
 
 
 @dataclass(frozen=True)
@@ -67,38 +65,60 @@ class RunnerObserver(Protocol):
         """The device ran out of memory."""
 
 
-def describe(
-    engine: Engine | None,
-    *,
-    status: Status,
-    reason: str,
-    fallback: str,
-    queue_length: int,
-    queue_capacity: int,
-    running: bool,
-    uptime: float,
-) -> RunnerStatus:
-    """Put a snapshot together; the fields of the model stay empty while there is none."""
-    common = RunnerStatus(
-        status=status,
-        model_loaded=engine is not None and status == "healthy",
-        reason=reason,
-        fallback=fallback,
-        queue_length=queue_length,
-        queue_capacity=queue_capacity,
-        running=running,
-        uptime=uptime,
-    )
-    if engine is None:
-        return common
-    return replace(
-        common,
-        device=engine.device,
-        precision=engine.precision,
-        deepspeed_enabled=engine.deepspeed_enabled,
-        model_name=engine.model_name,
-        model_version=engine.model_version,
-        model_notice=engine.model_notice,
-        sample_rate=engine.sample_rate,
-        supports_emotion_text=engine.supports_emotion_text,
-    )
+class ModelState:
+    """The engine and how it is doing; every field is guarded by one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._status: Status = "loading"
+        self._reason: str | None = None
+        self._fallback: str | None = None
+
+    @property
+    def engine(self) -> Engine | None:
+        with self._lock:
+            return self._engine
+
+    @property
+    def failed(self) -> bool:
+        with self._lock:
+            return self._status == "failed"
+
+    def require_healthy(self) -> None:
+        """Raises NotReadyError where no request can be served now."""
+        with self._lock:
+            if self._status != "healthy":
+                raise NotReadyError(self._status, LOADING_RETRY_SECONDS)
+
+    def loaded(self, engine: Engine) -> None:
+        with self._lock:
+            self._engine, self._status = engine, "healthy"
+
+    def unloaded(self) -> None:
+        """The engine is given up and another is being loaded."""
+        with self._lock:
+            self._engine, self._status = None, "loading"
+
+    def fell_back(self, sentence: str) -> None:
+        with self._lock:
+            self._fallback = sentence
+
+    def fail(self, reason: str) -> None:
+        with self._lock:
+            self._status, self._reason = "failed", reason
+
+    def set_stuck(self, stuck: bool) -> bool:
+        """Mark the running work as hung or going on; False where that says nothing now."""
+        with self._lock:
+            if self._status not in ("healthy", "stuck"):
+                return False
+            self._status = "stuck" if stuck else "healthy"
+            self._reason = "The running inference makes no progress." if stuck else None
+            return True
+
+    def snapshot(self) -> tuple[Status, str | None, str | None, ModelFacts]:
+        """Status, reason, fallback, facts."""
+        with self._lock:
+            facts = ModelFacts() if self._engine is None else self._engine.facts
+            return self._status, self._reason, self._fallback, facts

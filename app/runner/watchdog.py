@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from app.runner.inference import EXIT_FAILED, InferenceRunner
+from app.runner.runner import EXIT_FAILED, InferenceRunner
 
 log = logging.getLogger(__name__)
 

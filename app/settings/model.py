@@ -136,9 +136,6 @@ class Settings:
     fetch_ports: tuple[str, ...] = setting(
         ("80", "443", "21"), "Requests", "Ports that clips may come from."
     )
-    fetch_cache_bytes: int = setting(
-        0, "Requests", "Memory for downloaded clips (0: no cache).", minimum=0
-    )
     # Access
     api_keys: tuple[str, ...] = setting(
         (), "Access", "API keys; without any, everybody may use the service.", secret=True

@@ -11,6 +11,11 @@ from typing import Any, get_type_hints
 from app.settings.fields import PREFIX, FieldInfo, SettingsError, parse, render, variable
 from app.settings.model import Settings
 
+# Settings that are gone, and what to do instead.
+REMOVED = {
+    "INDEXTTS_FETCH_CACHE_BYTES": "downloads are not cached any more; what the model made of a "
+    "clip is (INDEXTTS_VOICE_CACHE_BYTES). Take the setting out.",
+}
 # Variables of ours that configure something else: the tests.
 FOREIGN_PREFIXES = (PREFIX + "TEST_",)
 
@@ -24,6 +29,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         SettingsError: a value cannot be used, or the file cannot be read.
     """
     merged = merge_env_file(environ)
+    for name, sentence in REMOVED.items():
+        if merged.get(name, "").strip():
+            raise SettingsError(f"{name} was removed: {sentence}")
     values: dict[str, Any] = {}
     for name, kind, info in fields():
         text = merged.get(variable(name), "")

@@ -1,23 +1,12 @@
-"""One shape for every error answer, and the sentences that clients may rely on.
+"""Every error answer, without its shape: status, code and the sentences that clients rely on.
 
-``{"error": code, "detail": sentence, "errors"?: {field: [sentences]}, "request_id": id}``.
-The text of an exception never reaches a client; the log has it under the request id.
+:mod:`app.routes.problems` makes answers of them.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from typing import Any, cast
-
-from flask import Flask, Response, jsonify
-from gunicorn.http.errors import ParseException
-from marshmallow import ValidationError
-from werkzeug.exceptions import HTTPException
-
-from app.request_id import current_request_id
-
-log = logging.getLogger(__name__)
+from typing import Any
 
 FieldErrors = Mapping[str, Any]
 
@@ -62,17 +51,6 @@ class ApiError(Exception):
         self.errors = errors
         self.headers = dict(headers or {})
         self.reason = reason or code
-
-    def response(self) -> Response:
-        """The answer; needs an application context."""
-        body: dict[str, Any] = {"error": self.code, "detail": self.detail}
-        if self.errors:
-            body["errors"] = self.errors
-        body["request_id"] = current_request_id()
-        response = jsonify(body)
-        response.status_code = self.status
-        response.headers.update(self.headers)
-        return response
 
 
 def invalid_audio(field: str, reason: str, code: str = "undecodable") -> ApiError:
@@ -126,41 +104,3 @@ def unauthorized() -> ApiError:
         "A valid API key or token is required",
         headers={"WWW-Authenticate": 'Bearer realm="tts"'},
     )
-
-
-def register_error_handlers(app: Flask) -> None:
-    """Answer everything that is raised in a request with the one shape."""
-
-    @app.errorhandler(ApiError)
-    def known(error: ApiError) -> Response:
-        return error.response()
-
-    @app.errorhandler(ValidationError)
-    def invalid(error: ValidationError) -> Response:
-        messages: FieldErrors = error.normalized_messages()  # type: ignore[no-untyped-call]
-        return validation_failed(messages).response()
-
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> Response:
-        status = error.code or 500
-        if status < 400:
-            return cast(Response, error.get_response())  # a redirect is no error
-        code, detail = HTTP_ERRORS.get(status, ("http_error", "The request failed"))
-        if status >= 500:
-            code, detail = "internal_error", "Internal server error"
-        # Allow of a 405, Retry-After and the like stay.
-        kept = {k: v for k, v in error.get_headers() if k.lower() not in _BODY_HEADERS}
-        return ApiError(status, code, detail, headers=kept).response()
-
-    @app.errorhandler(ParseException)
-    def unreadable_body(error: ParseException) -> Response:
-        # Gunicorn finds broken chunks only when the body is read.
-        return ApiError(400, *HTTP_ERRORS[400]).response()
-
-    @app.errorhandler(Exception)
-    def unexpected(error: Exception) -> Response:
-        log.error("Unexpected error", exc_info=error)
-        return ApiError(500, "internal_error", "Internal server error").response()
-
-
-_BODY_HEADERS = frozenset({"content-type", "content-length"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from flask import Flask, Response, g, request
@@ -13,17 +14,38 @@ from app.request_id import HEADER, choose_request_id, current_request_id, set_re
 
 log = logging.getLogger("app.access")
 
-QUIET_ROUTES = frozenset({"/health", "/health/live", "/metrics"})
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
 
 
 @dataclass
 class RequestTrace:
-    """Times of a request, filled while it is served, for its access line."""
+    """What is to be said of a request in its access line; belongs to the request's thread.
+
+    Attributes:
+        started: value of ``time.perf_counter()``.
+        times: seconds by name.
+        refusal: why it was not served, for the metric.
+        size: bytes of a streamed body, so far.
+        streams: the answer's body is a stream, which is not over with its headers.
+        whole: a streamed body was sent to its end.
+    """
 
     started: float = field(default_factory=time.perf_counter)
     times: dict[str, float] = field(default_factory=dict)
     refusal: str = ""
+    size: int = 0
+    streams: bool = False
+    whole: bool = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request came."""
+        return time.perf_counter() - self.started
+
+    def sent(self, piece: bytes) -> bytes:
+        """Count a piece of a streamed body."""
+        self.size += len(piece)
+        return piece
 
 
 def trace() -> RequestTrace:
@@ -32,8 +54,10 @@ def trace() -> RequestTrace:
     return found
 
 
-def register_request_hooks(app: Flask, metrics: Metrics, cors_origins: tuple[str, ...]) -> None:
-    """Install the hooks on `app`."""
+def register_request_hooks(
+    app: Flask, metrics: Metrics, cors_origins: tuple[str, ...], quiet_paths: frozenset[str]
+) -> None:
+    """Install the hooks on `app`; good answers of `quiet_paths` are logged at debug level."""
 
     @app.before_request
     def begin() -> None:
@@ -45,31 +69,62 @@ def register_request_hooks(app: Flask, metrics: Metrics, cors_origins: tuple[str
         response.headers[HEADER] = current_request_id()
         add_security_headers(response)
         add_cors_headers(response, cors_origins)
-        record(response, metrics)
+        record = _recorder(response, metrics, quiet_paths)
+        if trace().streams:
+            response.call_on_close(record)
+        else:
+            record()
         return response
 
 
-def record(response: Response, metrics: Metrics) -> None:
-    """Count the request and write its access line."""
+def streamed(
+    response: Response, metrics: Metrics, closers: Iterable[Callable[[], None]]
+) -> Response:
+    """Make the request end with its body: then `closers` run, and its line is written."""
     current = trace()
-    seconds = time.perf_counter() - current.started
+    current.streams = True
+    metrics.stream_opened()
+
+    def close() -> None:
+        for closer in closers:
+            closer()
+        metrics.stream_closed(broken=not current.whole)
+
+    response.call_on_close(close)
+    return response
+
+
+def _recorder(
+    response: Response, metrics: Metrics, quiet_paths: frozenset[str]
+) -> Callable[[], None]:
+    """Counts the request and writes its access line; needs no request context when it is called."""
+    current = trace()
     route = str(request.url_rule.rule) if request.url_rule is not None else "other"
-    metrics.http(route, request.method, response.status_code, seconds)
-    if current.refusal:
-        metrics.refusals.labels(current.refusal).inc()
-    fields: dict[str, object] = {
-        "method": request.method[:16],
-        "route": route,
-        "status": response.status_code,
-        "seconds": round(seconds, 4),
-        "bytes": response.content_length or 0,
-        "client": request.remote_addr or "",
-    }
-    if current.refusal:
-        fields["refusal"] = current.refusal
-    fields.update({name: round(value, 4) for name, value in current.times.items()})
-    quiet = route in QUIET_ROUTES and response.status_code < 400
-    log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})
+    method = request.method[:16]
+    client = request.remote_addr or ""
+
+    def record() -> None:
+        seconds = current.age
+        metrics.http(route, method, response.status_code, seconds)
+        if current.refusal:
+            metrics.refusals.labels(current.refusal).inc()
+        fields: dict[str, object] = {
+            "method": method,
+            "route": route,
+            "status": response.status_code,
+            "seconds": round(seconds, 4),
+            "bytes": current.size if current.streams else response.content_length or 0,
+            "client": client,
+        }
+        if current.refusal:
+            fields["refusal"] = current.refusal
+        if current.streams:
+            fields["whole"] = current.whole
+        fields.update({name: round(value, 4) for name, value in current.times.items()})
+        quiet = route in quiet_paths and response.status_code < 400
+        log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})
+
+    return record
 
 
 def add_security_headers(response: Response) -> None:

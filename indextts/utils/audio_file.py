@@ -10,14 +10,12 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from indextts.clip_bounds import DECODED_SECONDS
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
 from indextts.utils.pcm import pcm16
 from indextts.utils.resample import check_rate
 
-# Of a clip 15 s are used (audio.md 1) and the resampler looks less than a second ahead.  What
-# lies behind is not even decoded: a few megabytes of FLAC can hold days of silence.
-DECODED_SECONDS = 17.0
 MAX_CHANNELS = 16
 BLOCK_FRAMES = 65536
 

@@ -16,20 +16,19 @@ import torchaudio.transforms
 from numpy.typing import NDArray
 from torch import Tensor
 
+from indextts.clip_bounds import (
+    DECODED_SECONDS,
+    MAX_RATE,
+    MIN_RATE,
+    MIN_SECONDS,
+    SILENCE_PEAK,
+    USED_SECONDS,
+)
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
 
 SPEAKER_RATE = 22050
 SPEECH_RATE = 16000
-USED_SECONDS = 15.0
-# soxr's filters are far shorter than this; with it, cutting before resampling gives bit for bit
-# what cutting after it gives (checked by the tests).
-MARGIN_SECONDS = 1.0
-
-MIN_RATE = 4000
-MAX_RATE = 384000
-MIN_SECONDS = 0.1
-SILENCE_PEAK = 1e-4
 # Far above any float recording with headroom; beyond it, the integers were not scaled to 1.0.
 MAX_PEAK = 100.0
 
@@ -86,7 +85,7 @@ def _signal(clip: ReferenceAudio, rate: int) -> Tensor:
             f"the clip lasts {clip.seconds:.3f} s; at least {MIN_SECONDS} s are needed, "
             "and 5 to 15 s serve best"
         )
-    kept = math.ceil((USED_SECONDS + MARGIN_SECONDS) * clip.sample_rate)
+    kept = math.ceil(DECODED_SECONDS * clip.sample_rate)
     samples = clip.mono()[:kept]
     samples = _resample(samples, clip.sample_rate, rate)[: int(USED_SECONDS * rate)]
     peak = float(np.abs(samples).max())

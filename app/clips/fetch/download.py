@@ -1,4 +1,4 @@
-"""Download a clip: the whole way of a URL through checks, redirects and the cache."""
+"""Download a clip: the whole way of a URL through checks and redirects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from urllib.parse import urljoin
 
 from app.clips.errors import AudioInputError, Code, DownloadTimeoutError
 from app.clips.fetch import ftp, http
-from app.clips.fetch.cache import CacheEntry, DownloadCache, make_entry
 from app.clips.fetch.connect import Connections
 from app.clips.fetch.policy import FetchPolicy
 from app.clips.fetch.url import Url, parse_url
@@ -23,7 +22,6 @@ def fetch(
     policy: FetchPolicy,
     *,
     deadline: float | None = None,
-    cache: DownloadCache | None = None,
 ) -> bytes:
     """Download a file from a public server.
 
@@ -31,7 +29,6 @@ def fetch(
         url: http, https or ftp.
         policy: limits and exceptions.
         deadline: value of ``time.monotonic()``; the policy's `total_seconds` holds all the same.
-        cache: kept answers to http and https requests; None asks the server every time.
 
     Returns:
         The bytes of the file, at least one and at most ``policy.max_bytes``.
@@ -47,40 +44,20 @@ def fetch(
         if target.scheme == "ftp":
             body = ftp.download(connections, target)
         else:
-            body = _follow(connections, target, cache)
+            body = _follow(connections, target)
         connections.left()  # a connection that was cut can look like one that ended
         if not body:
             raise AudioInputError("the download is empty", Code.EMPTY)
         return body
 
 
-def _follow(connections: Connections, url: Url, cache: DownloadCache | None) -> bytes:
+def _follow(connections: Connections, url: Url) -> bytes:
     for _ in range(connections.policy.max_redirects + 1):
-        answer = _ask(connections, url, cache)
+        answer = http.get(connections, url)
         if isinstance(answer, bytes):
             return answer
-        url = answer
+        url = _redirected(url, answer.location)
     raise AudioInputError("the URL redirects too often", Code.TOO_MANY_REDIRECTS)
-
-
-def _ask(connections: Connections, url: Url, cache: DownloadCache | None) -> bytes | Url:
-    """The file, or the URL to look at instead."""
-    kept: CacheEntry | None = None if cache is None else cache.get(url.text)
-    if kept is not None and kept.fresh:
-        return kept.body
-    answer = http.get(connections, url, {} if kept is None else kept.conditions)
-    if isinstance(answer, http.Redirect):
-        return _redirected(url, answer.location)
-    if isinstance(answer, http.Body):
-        connections.left()  # what was cut at the deadline must not be kept
-        entry, body = make_entry(answer.data, answer.headers), answer.data
-    elif kept is not None:
-        entry, body = kept.renewed(answer.headers), kept.body
-    else:
-        raise AudioInputError("the server of the URL answered 304", Code.SOURCE_REFUSED)
-    if cache is not None:
-        cache.put(url.text, entry)
-    return body
 
 
 def _redirected(url: Url, location: str) -> Url:

@@ -10,8 +10,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from app.clips.errors import AudioInputError, Code
 from app.clips.fetch.connect import Connections
@@ -28,37 +27,21 @@ _HEADERS = {
 
 
 @dataclass(frozen=True)
-class Body:
-    """The file, complete."""
-
-    data: bytes = field(repr=False)
-    headers: http.client.HTTPMessage
-
-
-@dataclass(frozen=True)
 class Redirect:
     """Where to look instead, as the server wrote it."""
 
     location: str
 
 
-@dataclass(frozen=True)
-class NotModified:
-    """What we have still holds."""
-
-    headers: http.client.HTTPMessage
-
-
-Answer = Body | Redirect | NotModified
-
-
-def get(connections: Connections, url: Url, conditions: Mapping[str, str]) -> Answer:
+def get(connections: Connections, url: Url) -> bytes | Redirect:
     """Ask once for an http or https URL.
 
     Args:
         connections: opens the socket and watches the time.
         url: what to ask for.
-        conditions: If-None-Match and If-Modified-Since of what we have, if anything.
+
+    Returns:
+        The file, complete, or where to look instead.
 
     Raises:
         AudioInputError: not allowed, no answer, or an answer that we cannot use.
@@ -69,7 +52,7 @@ def get(connections: Connections, url: Url, conditions: Mapping[str, str]) -> An
         client = http.client.HTTPConnection(url.host, url.port)
         client.auto_open = 0
         client.sock = connection
-        client.request("GET", url.target, headers={"Host": url.authority, **_HEADERS, **conditions})
+        client.request("GET", url.target, headers={"Host": url.authority, **_HEADERS})
         with client.getresponse() as response:
             return _read(response, connections)
 
@@ -91,19 +74,17 @@ def _open(connections: Connections, url: Url) -> socket.socket:
         connection.close()  # taken over by TLS, or of no use
 
 
-def _read(response: http.client.HTTPResponse, connections: Connections) -> Answer:
+def _read(response: http.client.HTTPResponse, connections: Connections) -> bytes | Redirect:
     status = response.status
     if status in _REDIRECTS:
         location = response.headers.get("Location")
         if not location:
             raise AudioInputError("the server of the URL redirects to nowhere", Code.BAD_REDIRECT)
         return Redirect(_readable(location))
-    if status == 304:
-        return NotModified(response.headers)
     if status != 200:
         raise AudioInputError(f"the server of the URL answered {status}", Code.SOURCE_REFUSED)
     _check_coding(response.headers)
-    return Body(_read_body(response, connections), response.headers)
+    return _read_body(response, connections)
 
 
 def _check_coding(headers: http.client.HTTPMessage) -> None:

@@ -25,7 +25,6 @@ class FetchPolicy:
         allow: networks that may be fetched from although they are not public; there any port
             may be used.
         ports: the ports that may be connected to (None: any).
-        cache_bytes: how much a DownloadCache made for this policy may hold (0: no cache).
         verify: True: TLS certificates are checked by the system's authorities; a path: by the
             authorities of that PEM file only; False: not checked.
         resolver: looks names up; holds the bound on look-up threads.
@@ -38,7 +37,6 @@ class FetchPolicy:
     max_redirects: int = 3
     allow: tuple[IPNetwork, ...] = ()
     ports: frozenset[int] | None = frozenset({80, 443, 21})
-    cache_bytes: int = 0
     verify: bool | str = True
     resolver: Resolver = field(default_factory=Resolver, repr=False, compare=False)
 
@@ -46,9 +44,8 @@ class FetchPolicy:
         for name in ("total_seconds", "connect_seconds", "read_seconds", "max_bytes"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
-        for name in ("max_redirects", "cache_bytes"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative")
+        if self.max_redirects < 0:
+            raise ValueError("max_redirects must not be negative")
         if isinstance(self.verify, str):
             self.tls_context  # noqa: B018 - a file that is missing must show at once, not later
 

@@ -9,10 +9,11 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from app.clips.decode import AudioLimits, decode_audio
+from app.clips.decode import ClipLimits, decode_audio
 from app.clips.errors import AudioInputError, Code
+from indextts.clip_bounds import DECODED_SECONDS
 
-LIMITS = AudioLimits()
+LIMITS = ClipLimits(max_bytes=20 << 20, max_seconds=60.0, max_channels=8)
 RATE = 24000
 
 
@@ -30,7 +31,7 @@ def encoded(samples: NDArray[np.float32], container: str, subtype: str, rate: in
     return buffer.getvalue()
 
 
-def refused(data: bytes, limits: AudioLimits = LIMITS) -> AudioInputError:
+def refused(data: bytes, limits: ClipLimits = LIMITS) -> AudioInputError:
     with pytest.raises(AudioInputError) as caught:
         decode_audio(data, limits)
     return caught.value
@@ -63,16 +64,11 @@ def test_formats(container: str, subtype: str, tolerance: float, channels: int) 
     clip = decode_audio(encoded(samples, container, subtype), LIMITS)
     assert clip.sample_rate == RATE
     assert clip.samples.dtype == np.float32
-    assert clip.samples.shape == ((RATE,) if channels == 1 else (channels, RATE))
+    assert clip.samples.shape == (RATE,)
     middle = slice(RATE // 10, -RATE // 10)  # at the edges the lossy coders may ring
     np.testing.assert_allclose(
-        np.atleast_2d(clip.samples)[:, middle], samples.T[:, middle], atol=tolerance
+        clip.samples[middle], samples.mean(axis=1)[middle], atol=tolerance + 1e-7
     )
-
-
-def test_samples_are_in_one_piece() -> None:
-    clip = decode_audio(encoded(tone(2.0, channels=6), "WAV", "FLOAT"), LIMITS)
-    assert clip.samples.flags.c_contiguous
 
 
 def test_mp3_with_a_tag_and_wav_that_was_written_to_a_pipe() -> None:
@@ -180,25 +176,52 @@ def flac_with_count(data: bytes, count: int) -> bytes:
 def test_flac_that_does_not_know_or_lies_about_its_length() -> None:
     data = encoded(tone(2.0), "FLAC", "PCM_16")
     assert decode_audio(flac_with_count(data, 0), LIMITS).seconds == 2.0
-    limits = replace(LIMITS, max_seconds=1.5)
-    assert refused(flac_with_count(data, 0), limits).code is Code.TOO_LONG
-    assert decode_audio(flac_with_count(data, RATE), limits).seconds <= 1.5
     assert decode_audio(flac_with_count(data, RATE * 50), LIMITS).seconds == 2.0
     assert refused(flac_with_count(data, 2**36 - 1)).code is Code.TOO_LONG
 
 
 @pytest.mark.parametrize(
-    ("container", "subtype"),
-    [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "PCM_U8")],
+    ("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("WAV", "PCM_U8")]
 )
-def test_minutes_of_silence_in_a_small_file(container: str, subtype: str) -> None:
-    data = encoded(np.zeros((8000 * 61, 1), np.float32), container, subtype, 8000)
-    assert refused(data).code is Code.TOO_LONG
+def test_a_clip_that_is_too_long(container: str, subtype: str) -> None:
+    data = encoded(tone(61.0, 8000), container, subtype, 8000)
+    error = refused(data)
+    assert error.code is Code.TOO_LONG
+    assert "the first 15 are heard" in error.reason
 
 
-def test_longest_clip_fits() -> None:
-    data = encoded(tone(60.0, 8000), "FLAC", "PCM_16", 8000)
-    assert decode_audio(data, LIMITS).seconds == 60.0
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III"), ("WAV", "PCM_16")]
+)
+def test_no_more_is_decoded_than_is_heard(container: str, subtype: str) -> None:
+    data = encoded(tone(60.0, 8000), container, subtype, 8000)
+    assert decode_audio(data, LIMITS).seconds == DECODED_SECONDS
+    unknown = flac_with_count(data, 0) if container == "FLAC" else data
+    assert decode_audio(unknown, LIMITS).seconds == DECODED_SECONDS
+
+
+def test_the_length_of_an_mp3_is_not_guessed() -> None:
+    """Without a header that counts its frames, libsndfile guesses, and is far off."""
+    noise = np.random.default_rng(0).standard_normal(25 * 44100) * 0.2
+    noise[: 3 * 44100] *= 0.0005  # a quiet start: the first frames of a VBR file are small
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer,
+        noise,
+        44100,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        bitrate_mode="VARIABLE",
+        compression_level=0.2,
+    )
+    # The first frame counts the others; files from a pipe have none.
+    data = buffer.getvalue()
+    kilobits = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[data[2] >> 4]
+    data = data[144 * kilobits * 1000 // 44100 + (data[2] >> 1 & 1) :]
+    guess = soundfile.info(io.BytesIO(data)).duration
+    assert abs(guess - 25) > 5
+    limits = replace(LIMITS, max_seconds=guess / 2)
+    assert decode_audio(data, limits).seconds == pytest.approx(min(guess, DECODED_SECONDS))
 
 
 def wav_header(channels: int, rate: int, size: int = 1 << 20) -> bytes:
@@ -214,7 +237,7 @@ def test_too_many_channels(channels: int) -> None:
     assert refused(wav_header(channels, RATE) + bytes(1 << 20)).code is Code.TOO_MANY_CHANNELS
 
 
-@pytest.mark.parametrize("rate", [4000, 7999, 192_001, 655_350])
+@pytest.mark.parametrize("rate", [3999, 384_001, 655_350])
 def test_sample_rate_out_of_range(rate: int) -> None:
     assert refused(wav_header(1, rate) + b"\x10\x20" * 10_000).code is Code.BAD_RATE
 
@@ -223,12 +246,6 @@ def test_sample_rate_out_of_range(rate: int) -> None:
 def test_impossible_sample_rate(rate: int) -> None:
     data = wav_header(1, rate) + b"\x10\x20" * 10_000
     assert refused(data).code in (Code.BAD_RATE, Code.UNDECODABLE)
-
-
-def test_bound_on_frames_times_channels() -> None:
-    data = encoded(tone(2.0, channels=4), "WAV", "PCM_16")
-    assert decode_audio(data, replace(LIMITS, max_samples=4 * 2 * RATE)).seconds == 2.0
-    assert refused(data, replace(LIMITS, max_samples=4 * 2 * RATE - 1)).code is Code.TOO_LONG
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -256,18 +273,3 @@ def test_reasons_name_nothing_of_ours() -> None:
         reason = refused(data).reason
         assert "BytesIO" not in reason
         assert "/" not in reason.replace("M4A/MP4", "")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"max_bytes": 0},
-        {"min_seconds": 60.0},
-        {"min_rate": 0},
-        {"max_rate": 7999},
-        {"max_samples": -1},
-    ],
-)
-def test_impossible_limits(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        replace(LIMITS, **change)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ def test_healthy(client: FlaskClient) -> None:
         "model_version": "0",
         "model_notice": "It only hums.",
         "emotion_text": False,
+        "sample_rate": 22050,
         "queue_length": 0,
         "queue_capacity": 6,
         "running": False,

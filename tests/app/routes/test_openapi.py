@@ -5,17 +5,23 @@ from typing import Any
 import pytest
 
 from app.routes.openapi import openapi_document
-from app.routes.schemas import TTSRequest
+from app.routes.schemas import StreamRequest, TTSRequest
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi_document(TTSRequest(77), with_auth=False)
+    return openapi_document(TTSRequest(77), StreamRequest(77), with_auth=False)
 
 
 def test_it_is_openapi_3_1_with_all_routes(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
-    assert set(document["paths"]) == {"/tts", "/health", "/health/live", "/metrics"}
+    assert set(document["paths"]) == {
+        "/tts",
+        "/tts/stream",
+        "/health",
+        "/health/live",
+        "/metrics",
+    }
 
 
 def test_limits_come_from_the_schema(document: dict[str, Any]) -> None:
@@ -43,7 +49,7 @@ def test_the_sentences_of_the_contract(document: dict[str, Any]) -> None:
 
 
 def test_keys_are_documented_where_they_are_needed() -> None:
-    document = openapi_document(TTSRequest(), with_auth=True)
+    document = openapi_document(TTSRequest(9), StreamRequest(9), with_auth=True)
     operation = document["paths"]["/tts"]["post"]
     assert operation["security"] == [{"bearer": []}, {"key": []}]
     assert "401" in operation["responses"]

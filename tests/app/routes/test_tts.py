@@ -34,6 +34,7 @@ def test_the_json_answer(client: FlaskClient, clip_hex: str) -> None:
         "sample_rate",
         "format",
         "warnings",
+        "segments",
     ]
     samples, rate = soundfile.read(io.BytesIO(bytes.fromhex(body["audio_hex"])))
     assert rate == body["sample_rate"] == 22050
@@ -41,6 +42,18 @@ def test_the_json_answer(client: FlaskClient, clip_hex: str) -> None:
     assert body["rtf"] == pytest.approx(body["inference_time"] / body["audio_length"])
     assert (body["text"], body["seed"], body["format"]) == ("你好 ☃", 7, "wav")
     assert body["warnings"] == ["unknown character"]
+    assert body["segments"] == [{"text": "你好 ☃", "start": 0.0, "end": body["audio_length"]}]
+
+
+def test_segments_and_subtitles(client: FlaskClient, clip_hex: str) -> None:
+    fields = {"text": "first\nsecond", "interval_silence": 500, "subtitles": "srt"}
+    body = speak(client, clip_hex, **fields).get_json()
+    first, second = body["segments"]
+    assert (first["text"], first["start"], second["text"]) == ("first", 0.0, "second")
+    assert second["start"] == pytest.approx(first["end"] + 0.5, abs=1e-3)
+    assert second["end"] == pytest.approx(body["audio_length"])
+    assert body["subtitles"].splitlines()[:3] == ["1", "00:00:00,000 --> 00:00:00,150", "first"]
+    assert speak(client, clip_hex, subtitles="ass").status_code == 422
 
 
 @pytest.mark.parametrize(

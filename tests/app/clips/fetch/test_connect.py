@@ -65,7 +65,6 @@ def test_watchdog_ends_with_the_fetch() -> None:
         {"read_seconds": 0.0},
         {"max_bytes": 0},
         {"max_redirects": -1},
-        {"cache_bytes": -1},
     ],
 )
 def test_impossible_policy(change: dict[str, float]) -> None:

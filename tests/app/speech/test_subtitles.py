@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import numpy as np
+
+from app.speech.events import SegmentReady
+from app.speech.subtitles import subtitles
+
+
+def cue(text: str, start: float, end: float) -> SegmentReady:
+    return SegmentReady(text, start, end, np.zeros(0, dtype=np.float32), 22050)
+
+
+CUES = (cue("Good morning.", 0.0, 1.2344), cue("你好 -->\n\nagain", 3599.9996, 3661.5))
+
+
+def test_srt() -> None:
+    assert subtitles(CUES, "srt") == (
+        "1\n00:00:00,000 --> 00:00:01,234\nGood morning.\n\n"
+        "2\n01:00:00,000 --> 01:01:01,500\n你好 → again\n"
+    )
+
+
+def test_vtt() -> None:
+    assert subtitles(CUES, "vtt") == (
+        "WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.234\nGood morning.\n\n"
+        "2\n01:00:00.000 --> 01:01:01.500\n你好 → again\n"
+    )
+
+
+def test_nothing() -> None:
+    assert subtitles((), "srt") == ""
