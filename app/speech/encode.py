@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,12 +12,12 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from app.speech.codec_writers import SNDFILE_BLOCK_FRAMES
+from app.speech.codecs import check_waveform, codec_rate
+from app.speech.stream_encode import stream_encoder
 from indextts.utils.pcm import pcm16
 
 AudioFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
-
-# libsndfile takes a block of the Ogg and MP3 encoders from the stack: large ones end the process.
-_BLOCK_FRAMES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -42,41 +43,33 @@ class _Recipe:
         container: libsndfile's name of the format.
         subtype: libsndfile's name of the codec.
         mime: media type.
-        rates: sample rates that the codec can hold, ascending; empty: any.
     """
 
     container: str
     subtype: str
     mime: str
-    rates: tuple[int, ...] = ()
 
     @property
     def integer(self) -> bool:
         return self.subtype == "PCM_16"
 
-    def rate_for(self, rate: int) -> int:
-        """The lowest possible rate that loses nothing, or the highest there is."""
-        if not self.rates:
-            return rate
-        return min((r for r in self.rates if r >= rate), default=self.rates[-1])
-
 
 _RECIPES: dict[str, _Recipe] = {
     "wav": _Recipe("WAV", "PCM_16", "audio/wav"),
     "flac": _Recipe("FLAC", "PCM_16", "audio/flac"),
-    "mp3": _Recipe(
-        "MP3",
-        "MPEG_LAYER_III",
-        "audio/mpeg",
-        (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
-    ),
+    "mp3": _Recipe("MP3", "MPEG_LAYER_III", "audio/mpeg"),
     "ogg": _Recipe("OGG", "VORBIS", "audio/ogg"),
-    "opus": _Recipe("OGG", "OPUS", "audio/ogg; codecs=opus", (24000, 48000)),
+    "opus": _Recipe("OGG", "OPUS", "audio/ogg; codecs=opus"),
 }
 
 
-def encode_audio(waveform: NDArray[np.float32], rate: int, format: AudioFormat) -> EncodedAudio:
-    """Write mono audio as a file.  WAV and FLAC are 16-bit PCM; Opus is resampled where needed.
+def encode_audio(
+    waveform: NDArray[np.float32], rate: int, format: AudioFormat | Literal["aac"]
+) -> EncodedAudio:
+    """Write mono audio as a file, resampled where the codec lacks the rate.
+
+    WAV and FLAC are 16-bit PCM.  AAC stands in ADTS, which cannot hold the exact length
+    (`stream_encoder` tells how much is added).
 
     Args:
         waveform: float32 [n], full scale is 1.0; what lies beyond is clipped.
@@ -86,12 +79,16 @@ def encode_audio(waveform: NDArray[np.float32], rate: int, format: AudioFormat) 
     Raises:
         ValueError: unknown format, or samples that are not finite float32 [n].
     """
+    check_waveform(waveform)
+    if format == "aac":
+        with closing(stream_encoder("aac", rate)) as encoder:
+            data = encoder.start() + encoder.encode(waveform) + encoder.finish()
+        return EncodedAudio(data, encoder.mime, encoder.extension)
     recipe = _RECIPES.get(format)
     if recipe is None:
-        raise ValueError(f"unknown audio format {format!r}: use one of {', '.join(_RECIPES)}")
-    if waveform.ndim != 1 or waveform.dtype != np.float32 or not np.isfinite(waveform).all():
-        raise ValueError("the waveform must be finite float32 of shape [n]")
-    target = recipe.rate_for(rate)
+        known = ", ".join((*_RECIPES, "aac"))
+        raise ValueError(f"unknown audio format {format!r}: use one of {known}")
+    target = codec_rate(format, rate)
     if target != rate:
         waveform = soxr.resample(waveform, rate, target, quality="HQ").astype(np.float32)
     samples = pcm16(waveform) if recipe.integer else np.clip(waveform, -1.0, 1.0)
@@ -104,6 +101,6 @@ def encode_audio(waveform: NDArray[np.float32], rate: int, format: AudioFormat) 
         format=recipe.container,
         subtype=recipe.subtype,
     ) as file:
-        for start in range(0, len(samples), _BLOCK_FRAMES):
-            file.write(samples[start : start + _BLOCK_FRAMES])
+        for start in range(0, len(samples), SNDFILE_BLOCK_FRAMES):
+            file.write(samples[start : start + SNDFILE_BLOCK_FRAMES])
     return EncodedAudio(buffer.getvalue(), recipe.mime, format)
