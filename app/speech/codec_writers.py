@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal, Protocol
 
 import av
@@ -109,6 +110,7 @@ class AvWriter:
     def __init__(self, recipe: AvRecipe, rate: int) -> None:
         self._recipe = recipe
         self._rate = rate
+        self._written = 0
         self._sink = _Sink()
         self._container = av.open(
             self._sink,
@@ -141,6 +143,9 @@ class AvWriter:
                 layout="mono",
             )
             frame.sample_rate = self._rate
+            frame.time_base = Fraction(1, self._rate)
+            frame.pts = self._written
+            self._written += len(samples)
             self._container.mux(self._stream.encode(frame))
         return self._sink.take()
 
