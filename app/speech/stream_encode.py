@@ -81,8 +81,8 @@ def stream_encoder(
     flac      n; equal to the samples of WAV               1,152 samples
     opus      n                                            50 ms
     ogg       n                                            a page: 4 KB, about a second of speech
-    mp3       n + 1,152, up to a whole frame (576 samples  80 ms
-              up to 24 kHz, 1,152 above)
+    mp3       n + 1,152, up to a whole frame (576 samples  1,800 samples up to 24 kHz, 4,700
+              up to 24 kHz, 1,152 above)                   above
     aac       n + 1,024, up to a whole frame (1,024        2,048 samples
               samples)
     ========= ============================================ ======================================
