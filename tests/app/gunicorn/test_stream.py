@@ -43,8 +43,8 @@ def metric(server: Server, name: str) -> float:
 def test_the_first_segment_arrives_while_the_second_is_made(server: Server) -> None:
     with closing(start(server, "first\n[slow 250]")) as answer:
         assert answer.headers["Transfer-Encoding"] == "chunked"
-        piece = next(answer.iter_content(None))
-        assert len(piece) > 1000
+        pieces = answer.iter_content(None)  # kept: an iterator that goes takes the answer along
+        assert len(next(pieces)) > 1000
         assert server.health().json()["running"] is True
     wait_for(lambda: idle(server))
 
@@ -54,8 +54,9 @@ def test_readers_who_leave_take_nothing_with_them(server: Server) -> None:
     (worker,) = server.worker_pids()
     tasks = Path(f"/proc/{worker}/task")
     started = len(server.events("start"))
-    answers = [start(server, "first\n[slow 250]")]
-    next(answers[0].iter_content(None))
+    running = start(server, "first\n[slow 250]")
+    pieces = running.iter_content(None)
+    next(pieces)
     before = len(list(tasks.iterdir()))
     body = b'{"text": "waits\\n[slow 250]", "spk_audio": "%s"}' % server.clip_hex.encode()
     head = (
@@ -70,7 +71,7 @@ def test_readers_who_leave_take_nothing_with_them(server: Server) -> None:
     wait_for(lambda: server.health().json()["queue_length"] == 19)
     for connection in waiting:
         connection.close()
-    answers[0].close()
+    running.close()
     wait_for(lambda: idle(server))
     # Those who left while they waited never reached the engine.
     assert len(server.events("start")) == started + 1
