@@ -21,9 +21,11 @@ from indextts import __version__ as VERSION
 from indextts.errors import (
     AudioError,
     CancelledError,
+    ConfigError,
     DeadlineExceededError,
     EmotionTextUnavailableError,
     IndexTTSError,
+    ModelFileError,
     RequestError,
     TextError,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "VERSION",
     "AudioError",
     "CancelledError",
+    "ConfigError",
     "Control",
     "DeadlineExceededError",
     "EmotionTextUnavailableError",
@@ -55,6 +58,7 @@ __all__ = [
     "EngineOptions",
     "IndexTTSError",
     "ModelFacts",
+    "ModelFileError",
     "Option",
     "Progress",
     "ReferenceAudio",

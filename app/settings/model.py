@@ -102,7 +102,8 @@ class Settings:
     load_failure_seconds: float = setting(
         10.0,
         "Model",
-        "After a failed load or a broken device, /health shows it for this long; then the worker "
+        "After a failed load or a broken device, /health shows it for this long. Then the worker "
+        "looks for the model again (at doubling intervals, where files or settings are wrong) or "
         "ends and is started again.",
         minimum=0,
         maximum=3600,

@@ -53,6 +53,9 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(f"device: {name!r} is no device ({error})") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise ConfigError(f"device: {name!r} is not there; torch finds {count} CUDA devices")
     return torch.device("cuda", 0) if str(device) == "cuda" else device
 
 

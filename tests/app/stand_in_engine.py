@@ -3,14 +3,16 @@
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[fail]``, ``[oom]``, ``[oom once]``,
 ``[poison]``, and ``[silent]`` for a text with nothing to speak.
-``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR``, ``INDEXTTS_TEST_DEVICE`` and
-``INDEXTTS_TEST_JOURNAL`` (a file that gets a line for each start and end) steer the process.
+``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
+file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
+(a file that gets a line for each start and end) steer the process.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -107,7 +109,9 @@ class StandInEngine:
 def make(options: EngineOptions) -> StandInEngine:
     """The factory for ``INDEXTTS_ENGINE=tests.app.stand_in_engine:make``."""
     time.sleep(float(os.environ.get("INDEXTTS_TEST_LOAD_SECONDS", "0")))
-    if os.environ.get("INDEXTTS_TEST_LOAD_ERROR"):
+    if os.environ.get("INDEXTTS_TEST_LOAD_CRASH"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if Path(os.environ.get("INDEXTTS_TEST_LOAD_ERROR", "/nowhere")).exists():
         raise ModelFileError("/models/gpt.pth", "is missing.", "Fetch it.")
     device = options.device
     if device == "auto":
