@@ -42,7 +42,8 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 def on_starting(server: Any) -> None:
     hooks.announce(server, settings)
-    hooks.prepare_metrics(settings)
+    hooks.prepare_metrics(server, settings)
+    hooks.count_restarts(server)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -50,12 +51,17 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
+    hooks.wait_before_start(worker)
     hooks.bind_gpu(worker, settings)
     # Both bring more than the master may load.
     from app.factory import start_engine
     from wsgi import application
 
-    start_engine(application)
+    start_engine(application, worker.pause.seconds, worker.pause.reason)
+
+
+def post_worker_init(worker: Any) -> None:
+    hooks.mark_serving(worker)
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -6,30 +6,46 @@ configuration file anew, and whatever a module holds may be gone.
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
+import signal
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from app.gunicorn.gpu_slots import free_slot, gpu_list, gpu_of_slot
+from app.gunicorn.restarts import Restarts
 from app.settings import Settings
 from app.settings.source import redacted, unknown_variables
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+METRICS_ID_VARIABLE = "PROMETHEUS_MULTIPROC_ID"
 OWN_METRICS_PREFIX = "indextts-metrics-"
 
 
-def prepare_metrics(settings: Settings) -> None:
-    """Give all workers one folder for their counters, empty at the start."""
-    folder = settings.metrics_dir or os.environ.get(METRICS_VARIABLE)
-    if not folder:
-        folder = tempfile.mkdtemp(prefix=OWN_METRICS_PREFIX)
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    for old in path.glob("*.db"):
-        old.unlink(missing_ok=True)
+def prepare_metrics(server: Any, settings: Settings) -> None:
+    """Give all workers one folder for their counters, empty at the start.
+
+    Without a folder each worker counts for itself, and starts at 0.
+    """
+    given = os.environ.pop(METRICS_VARIABLE, "")
+    folder = settings.metrics_dir or given
+    try:
+        path = Path(folder or tempfile.mkdtemp(prefix=OWN_METRICS_PREFIX))
+        path.mkdir(parents=True, exist_ok=True)
+        for old in path.glob("*.db"):
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        server.log.error("There is no folder for the counters, each worker has its own: %s", error)
+        return
     os.environ[METRICS_VARIABLE] = str(path)
+
+
+def count_restarts(server: Any) -> None:
+    """on_starting: the master remembers who died."""
+    server.restarts = Restarts()
 
 
 def remove_metrics() -> None:
@@ -54,11 +70,44 @@ def announce(server: Any, settings: Settings) -> None:
 
 
 def choose_slot(server: Any, worker: Any) -> None:
-    """pre_fork: give the worker a slot that no living worker has."""
-    used = [other.gpu_slot for other in server.WORKERS.values()]
+    """pre_fork: what the worker has for itself, stable when workers die and are replaced."""
+    others = server.WORKERS.values()
+    used = [other.gpu_slot for other in others]
     worker.gpu_slot = free_slot(used, server.num_workers)
     if worker.gpu_slot in used:
         server.log.warning("slot %d is shared with a worker that is leaving", worker.gpu_slot)
+    # Counters are named by a number that nobody alive has: they go on where a dead worker's ended,
+    # and there are never more files than workers at one time.
+    counting = {other.counters for other in others}
+    worker.counters = min(set(range(len(counting) + 1)) - counting)
+    worker.pause = server.restarts.begin(worker.gpu_slot)
+    if worker.pause.seconds:
+        server.log.error(
+            "the worker of slot %d failed %d times in a row; the next one waits for %.0f s",
+            worker.gpu_slot,
+            worker.pause.failures,
+            worker.pause.seconds,
+        )
+    # One byte that master and worker share, whatever becomes of the worker.
+    worker.served = mmap.mmap(-1, 1)
+
+
+def wait_before_start(worker: Any) -> None:
+    """post_fork: keep a worker back that would die at its start, as others did before."""
+    if worker.pause.serving or not worker.pause.seconds:
+        return
+    # Until Gunicorn sets the worker's own handlers, those of the master only take signals in.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT):
+        signal.signal(number, signal.SIG_DFL)
+    end = time.monotonic() + worker.pause.seconds
+    while time.monotonic() < end and os.getppid() == worker.ppid:
+        worker.notify()
+        time.sleep(0.1)
+
+
+def mark_serving(worker: Any) -> None:
+    """post_worker_init: from now on requests are answered."""
+    worker.served[0] = 1
 
 
 def bind_gpu(worker: Any, settings: Settings) -> None:
@@ -70,14 +119,20 @@ def bind_gpu(worker: Any, settings: Settings) -> None:
     # By default torch's threads spin while they wait for each other; with anything else on the
     # cores (another worker, a busy neighbour) that costs seconds.  Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ[METRICS_ID_VARIABLE] = str(worker.counters)
     worker.log.info(
         "worker in slot %d, GPU %s", worker.gpu_slot, gpu if gpu is not None else "none"
     )
 
 
 def forget_worker(server: Any, worker: Any) -> None:
-    """child_exit: the gauges of a dead worker must not be counted any more."""
+    """child_exit: count the death, and forget the gauges, which were the worker's own."""
     server.log.info("worker of slot %d ended", worker.gpu_slot)
-    from prometheus_client.multiprocess import mark_process_dead
+    # Where there are enough without it, it had been told to end.  Reloading is no failure either.
+    if len(server.WORKERS) < server.num_workers and not server.cfg.reload:
+        server.restarts.died(worker.gpu_slot, served=bool(worker.served[0]))
+    worker.served.close()
+    if METRICS_VARIABLE in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        mark_process_dead(worker.counters)  # type: ignore[no-untyped-call]
