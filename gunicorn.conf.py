@@ -11,6 +11,7 @@ if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
 from app.gunicorn import hooks  # noqa: E402
+from app.gunicorn.files import connection_limit  # noqa: E402
 from app.settings.fields import SettingsError  # noqa: E402
 from app.settings.source import load_settings  # noqa: E402
 from app.web.logs import logging_config  # noqa: E402
@@ -25,6 +26,7 @@ bind = list(settings.binds)
 workers = settings.workers
 worker_class = "app.gunicorn.worker.DrainingThreadWorker"
 threads = settings.thread_count
+worker_connections = connection_limit(settings.thread_count)
 timeout = settings.worker_timeout
 graceful_timeout = settings.graceful_seconds
 keepalive = settings.keepalive_seconds
@@ -36,6 +38,8 @@ preload_app = False
 # A worker that ends after N requests would load the model again; /health counts too.
 max_requests = 0
 control_socket_disable = True
+# The kernel's sendfile would wait for a silent client for ever.
+sendfile = False
 # Heartbeats go through a file, which must not wait for a disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 

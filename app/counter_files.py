@@ -71,7 +71,7 @@ class CounterFile(MmapedDict):
     def _grow(self, capacity: int) -> None:
         if self._f is not None:
             try:
-                os.posix_fallocate(self._f.fileno(), 0, capacity)
+                _reserve(self._f.fileno(), capacity)
                 self._m = mmap.mmap(self._f.fileno(), capacity)
             except OSError as error:
                 self._go_on_in_memory(capacity, error)
@@ -123,11 +123,20 @@ def _allocate(filename: str) -> None:
     """Give every page of the file its block, and room for the first counters; raises OSError."""
     descriptor = os.open(filename, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        size = max(_FIRST_BYTES, os.fstat(descriptor).st_size)
-        os.posix_fallocate(descriptor, 0, size)
+        _reserve(descriptor, max(_FIRST_BYTES, os.fstat(descriptor).st_size))
     except OSError:
         # A file without its first bytes would be unreadable for /metrics.
         Path(filename).unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Give the first `size` bytes of a file their blocks; raises OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    there = os.fstat(descriptor).st_size
+    if os.pwrite(descriptor, bytes(size - there), there) < size - there:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -50,7 +50,8 @@ class Settings:
     client_seconds: int = setting(
         30,
         "Server",
-        "A client that sends or reads nothing for this long in the middle of a request is left.",
+        "A client that sends or reads nothing for this long in the middle of a request is left; so "
+        "is one whose head takes longer, or whose body then comes at less than 8 kB/s.",
         minimum=1,
         maximum=3600,
     )
@@ -119,7 +120,11 @@ class Settings:
         6, "Requests", "Requests that may wait behind the running one.", minimum=0, maximum=256
     )
     request_seconds: float = setting(
-        120.0, "Requests", "A request is stopped after this long.", minimum=0.1
+        120.0,
+        "Requests",
+        "A request is stopped after this long; its answer may take as long to be read, and the "
+        "length of its sound.",
+        minimum=0.1,
     )
     max_text_chars: int = setting(5000, "Requests", "Longest text.", minimum=1, maximum=1_000_000)
     max_audio_seconds: float = setting(60.0, "Requests", "Longest reference clip.", minimum=0.2)

@@ -147,7 +147,7 @@ def test_silent_clients_do_not_keep_threads(tmp_path: Path, clip_hex: str) -> No
             connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
             connection.sendall(head + b"Content-Length: 1000\r\n\r\n{")
             connections.append(connection)
-        assert _read_all(connections[0]).startswith(b"HTTP/1.1 400")
+        assert _read_all(connections[0]).startswith(b"HTTP/1.1 408")
         assert server.health().status_code == 200
         for connection in connections:
             connection.close()
