@@ -52,9 +52,11 @@ def on_starting(server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     hooks.choose_slot(server, worker)
+    hooks.prepare_output(worker, settings)
 
 
 def post_fork(server: Any, worker: Any) -> None:
+    hooks.capture_output(server, worker)
     hooks.wait_before_start(worker)
     hooks.bind_gpu(worker, settings)
     # Both bring more than the master may load.

@@ -17,6 +17,7 @@ from typing import Any
 
 from app.gunicorn.gpu_slots import free_slot, gpu_list, gpu_of_slot
 from app.gunicorn.restarts import Restarts
+from app.gunicorn.stray_output import StrayOutput
 from app.settings import Settings
 from app.settings.source import redacted, unknown_variables
 
@@ -92,6 +93,21 @@ def choose_slot(server: Any, worker: Any) -> None:
     worker.served = mmap.mmap(-1, 1)
 
 
+def prepare_output(worker: Any, settings: Settings) -> None:
+    """pre_fork: a log in JSON must hold nothing else."""
+    worker.output = StrayOutput() if settings.log_format == "json" else None
+
+
+def capture_output(server: Any, worker: Any) -> None:
+    """post_fork: what libraries write becomes lines of the log."""
+    if worker.output is None:
+        return
+    for other in server.WORKERS.values():
+        if other.output is not None:
+            other.output.close()
+    worker.output.capture()
+
+
 def wait_before_start(worker: Any) -> None:
     """post_fork: keep a worker back that would die at its start, as others did before."""
     if worker.pause.serving or not worker.pause.seconds:
@@ -127,6 +143,8 @@ def bind_gpu(worker: Any, settings: Settings) -> None:
 
 def forget_worker(server: Any, worker: Any) -> None:
     """child_exit: count the death, and forget the gauges, which were the worker's own."""
+    if worker.output is not None:
+        worker.output.last_words()
     server.log.info("worker of slot %d ended", worker.gpu_slot)
     # Where there are enough without it, it had been told to end.  Reloading is no failure either.
     if len(server.WORKERS) < server.num_workers and not server.cfg.reload:

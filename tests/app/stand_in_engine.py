@@ -2,7 +2,8 @@
 
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[fail]``, ``[oom]``, ``[oom once]``,
-``[poison]``, and ``[silent]`` for a text with nothing to speak.
+``[poison]``, ``[silent]`` for a text with nothing to speak, ``[noise 5]`` writes lines to stderr,
+and ``[die]`` ends the process.
 ``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
 file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
 (a file that gets a line for each start and end) steer the process.
@@ -74,6 +75,7 @@ class StandInEngine:
 
     def obey(self, text: str, control: Control) -> None:
         command, _, value = _command(text).partition(" ")
+        _write_past_the_log(command, value)
         if command == "fail":
             raise GenerationError("secret path /models/gpt.pth")
         if command == "silent":
@@ -118,6 +120,14 @@ def make(options: EngineOptions) -> StandInEngine:
         device = os.environ.get("INDEXTTS_TEST_DEVICE", "cpu")
     journal = os.environ.get("INDEXTTS_TEST_JOURNAL")
     return StandInEngine(device, Path(journal) if journal else None)
+
+
+def _write_past_the_log(command: str, value: str) -> None:
+    if command == "noise":
+        os.write(2, b"noise of a library\n" * int(value) + b"no end of line")
+    if command == "die":
+        os.write(2, b"last words\n")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _command(text: str) -> str:

@@ -23,6 +23,7 @@ class Worker:
     counters: int = -1
     pause: Pause = field(default_factory=Pause)
     served: Any = None
+    output: Any = None
 
 
 @dataclass
