@@ -55,7 +55,8 @@ def read_env_file(path: Path) -> dict[str, str]:
         SettingsError: unreadable file, or a line that is no assignment.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Editors on Windows put a byte order mark in front.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"INDEXTTS_ENV_FILE: cannot read {path}: {error}") from None
     found: dict[str, str] = {}

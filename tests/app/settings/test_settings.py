@@ -75,6 +75,13 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     assert "PATH" not in read_env_file(file)
 
 
+def test_a_byte_order_mark_and_windows_lines_are_no_part_of_a_setting(tmp_path: Path) -> None:
+    file = tmp_path / "tts.env"
+    file.write_bytes(b"\xef\xbb\xbfINDEXTTS_PORT=8192\r\nINDEXTTS_QUEUE_SIZE=2\r\n")
+    settings = load_settings({"INDEXTTS_ENV_FILE": str(file)})
+    assert (settings.port, settings.queue_size) == (8192, 2)
+
+
 def test_a_broken_env_file_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "tts.env"
     file.write_text("INDEXTTS_PORT=1\nnonsense\n")
