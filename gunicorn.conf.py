@@ -70,6 +70,10 @@ def post_worker_init(worker: Any) -> None:
     hooks.mark_serving(worker)
 
 
+def pre_request(worker: Any, request: Any) -> None:
+    hooks.check_host(request)
+
+
 def child_exit(server: Any, worker: Any) -> None:
     hooks.forget_worker(server, worker)
 

@@ -56,6 +56,7 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
         self._patience = Patience(settings.client_seconds, settings.request_seconds)
         self._probe_pool = ThreadPoolExecutor(_PROBE_THREADS, "probe")
         self._accept_after = 0.0
+        self._needs_room = False
         super().init_process()
 
     def run(self) -> None:
@@ -72,11 +73,7 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
     # -- connections come and go -----------------------------------------------------------
 
     def accept(self, listener: Any) -> None:
-        """Take a connection in, and make room for the next one.
-
-        The plain worker dies when there are no more files.  When it has as many connections as it
-        may have, it accepts nobody, /health included, until idle ones have timed out.
-        """
+        """Take a connection in; the plain worker dies when there are no more files."""
         try:
             super().accept(listener)
         except OSError as error:
@@ -84,10 +81,8 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
                 raise
             self.log.error("no connection could be accepted: %s", error.strerror)
             self._accept_after = time.monotonic() + _NO_FILES_PAUSE
+            self._needs_room = True
             self.set_accept_enabled(False)
-            self._make_room()
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Close the listener once the worker is told to stop.
@@ -104,8 +99,15 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
                 listener.close()
 
     def murder_pending(self) -> None:
-        """The main loop's look at the time; nobody is pending as Gunicorn has it."""
+        """Between two turns of the main loop: see whose time is over, and make room.
+
+        Nobody is pending as Gunicorn has it.  When the plain worker has as many connections as it
+        may have, it accepts nobody, /health included, until idle ones have timed out.
+        """
         self._lobby.expire()
+        if self._needs_room or self.nr_conns >= self.worker_connections:
+            self._needs_room = False
+            self._make_room()
 
     def enqueue_req(self, conn: Any) -> None:
         """Wait for the head in the main loop, before a thread is taken.

@@ -143,6 +143,27 @@ def test_a_refused_upload_that_goes_on_sees_the_answer(server: Server) -> None:
         assert connection.recv(12) == b"HTTP/1.1 404"
 
 
+def test_debug_lines_have_no_paths_and_no_id_of_another_request(server: Server) -> None:
+    before = len(server.log)
+    with closing(connect(server)) as connection:
+        for index in range(2):
+            head = (
+                f"GET /private-{index}?key=secret HTTP/1.1\r\nHost: a\r\nX-Request-ID: id-{index}"
+            )
+            connection.sendall(head.encode() + b"\r\n\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 404"
+            while b"request_id" not in connection.recv(65536):
+                pass
+        connection.sendall(b"GET /private-2 HTTP/1.1\r\nnonsense\r\n\r\n")
+        assert read_all(connection).startswith(b"HTTP/1.1 400")
+    wait_for(lambda: "unreadable request" in server.log[before:])
+    lines = server.log[before:].splitlines()
+    assert not [line for line in lines if "private-" in line or "secret" in line]
+    assert [line for line in lines if "id-1" in line]
+    (refusal,) = [line for line in lines if "unreadable request" in line]
+    assert "id-" not in refusal
+
+
 def test_a_pipelined_request_is_served(server: Server) -> None:
     two = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n" * 2
     with closing(connect(server, two + b"GET /nowhere HTTP/1.1\r\nHost: a\r\n")) as connection:
