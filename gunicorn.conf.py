@@ -63,7 +63,9 @@ def post_fork(server: Any, worker: Any) -> None:
     from app.factory import start_engine
     from wsgi import application
 
-    start_engine(application, worker.pause.seconds, worker.pause.reason)
+    start_engine(
+        application, worker.pause.seconds, worker.pause.reason, ready=hooks.ready_line(worker)
+    )
 
 
 def post_worker_init(worker: Any) -> None:

@@ -6,12 +6,14 @@ configuration file anew, and whatever a module holds may be gone.
 
 from __future__ import annotations
 
+import ipaddress
 import mmap
 import os
 import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,8 @@ def announce(server: Any, settings: Settings) -> None:
         server.log.warning("%s", sentence)
     if settings.is_public and not settings.has_auth:
         server.log.warning(
-            "The service listens on %s without API keys: anybody who reaches it can use it",
+            "Listening on %s without API keys: everybody who reaches this machine can use the "
+            "service. Set INDEXTTS_API_KEYS, or INDEXTTS_HOST=127.0.0.1 to keep it to yourself",
             ", ".join(settings.binds),
         )
     if settings.engine:
@@ -121,6 +124,27 @@ def wait_before_start(worker: Any) -> None:
     while time.monotonic() < end and os.getppid() == worker.ppid:
         worker.notify()
         time.sleep(0.1)
+
+
+def ready_line(worker: Any) -> Callable[[], None]:
+    """post_fork: what says, once the first worker can speak, where to go."""
+    names = [listener.getsockname() for listener in worker.sockets]
+    address = next((url_of(name) for name in names if isinstance(name, tuple)), f"unix:{names[0]}")
+
+    def say() -> None:
+        if worker.gpu_slot == 0:
+            worker.log.info("Ready: %s", address)
+
+    return say
+
+
+def url_of(name: tuple[Any, ...]) -> str:
+    """An address to open on this machine, for what a listening TCP socket is called."""
+    host = ipaddress.ip_address(name[0].partition("%")[0])
+    if host.is_unspecified:  # listening everywhere is no address to go to
+        host = ipaddress.ip_address("127.0.0.1" if host.version == 4 else "::1")
+    shown = f"[{host}]" if host.version == 6 else str(host)
+    return f"http://{shown}:{name[1]}"
 
 
 def mark_serving(worker: Any) -> None:

@@ -92,12 +92,18 @@ class InferenceRunner:
         self._started_at = time.monotonic()
         self._start_once = threading.Lock()
 
-    def start(self, wait_seconds: float = 0.0, wait_reason: str = "") -> None:
+    def start(
+        self,
+        wait_seconds: float = 0.0,
+        wait_reason: str = "",
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start loading in the background; further calls do nothing.
 
         Args:
             wait_seconds: time before the load, when it has cost workers their lives.
             wait_reason: what /health says meanwhile.
+            ready: is called once the model is loaded.
         """
         # Never released: the lock stands for "somebody has started it".
         if self._start_once.acquire(blocking=False):
@@ -105,7 +111,7 @@ class InferenceRunner:
                 self._state.fail(wait_reason)
             self._tell()
             main = threading.Thread(
-                target=self._main, args=(wait_seconds,), name="engine", daemon=True
+                target=self._main, args=(wait_seconds, ready), name="engine", daemon=True
             )
             main.start()
 
@@ -196,7 +202,7 @@ class InferenceRunner:
 
     # -- inside --------------------------------------------------------------------------
 
-    def _main(self, wait_seconds: float) -> None:
+    def _main(self, wait_seconds: float, ready: Callable[[], None]) -> None:
         if wait_seconds:
             time.sleep(wait_seconds)
             self._state.unloaded()
@@ -213,6 +219,7 @@ class InferenceRunner:
             log.info("The model is looked for again in %.0f s", pause)
             time.sleep(pause)
             pause *= 2
+        ready()
         self._loop.run()
 
     def _submit(self, job: Job) -> None:

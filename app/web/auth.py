@@ -127,6 +127,11 @@ class JwtCheck:
             import jwt
         except ImportError:
             raise SettingsError("tokens need PyJWT: pip install 'indextts-service[jwt]'") from None
+        try:
+            jwt.get_algorithm_by_name(algorithm).prepare_key(key)
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            # A check that never succeeds would refuse everybody, and nobody would know why.
+            raise SettingsError(f"the key of the tokens cannot be used: {error}") from None
         self._jwt = jwt
         self._key = key
         self._algorithm = algorithm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class Worker:
     pause: Pause = field(default_factory=Pause)
     served: Any = None
     output: Any = None
+    sockets: list[socket.socket] = field(default_factory=list)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("gunicorn.error"))
 
 
 @dataclass
@@ -51,7 +54,8 @@ def announce(caplog: pytest.LogCaptureFixture, **settings: Any) -> str:
 @pytest.mark.parametrize(
     ("settings", "warned"),
     [
-        ({}, False),
+        ({}, True),
+        ({"host": "127.0.0.1"}, False),
         ({"host": "0.0.0.0"}, True),
         ({"host": "0.0.0.0", "api_keys": ("k",)}, False),
         ({"host": "0.0.0.0", "jwt_secret": "s" * 32}, False),
@@ -148,3 +152,29 @@ def test_without_a_folder_the_service_starts_all_the_same(
     hooks.prepare_metrics(Server(), Settings())
     assert VARIABLE not in os.environ
     assert caplog.text.count("no folder for the counters") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        (("127.0.0.1", 8000), "http://127.0.0.1:8000"),
+        (("0.0.0.0", 8000), "http://127.0.0.1:8000"),
+        (("::", 80, 0, 0), "http://[::1]:80"),
+        (("192.0.2.7", 8000), "http://192.0.2.7:8000"),
+    ],
+)
+def test_the_address_to_open_is_one_that_answers(name: tuple[Any, ...], url: str) -> None:
+    assert hooks.url_of(name) == url
+
+
+def test_one_line_says_where_to_go(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level(logging.INFO)
+    unix = socket.socket(socket.AF_UNIX)
+    unix.bind(str(tmp_path / "s"))
+    with unix, socket.create_server(("127.0.0.1", 0)) as tcp:
+        hooks.ready_line(Worker(0, sockets=[unix, tcp]))()
+        hooks.ready_line(Worker(1, sockets=[unix, tcp]))()
+        hooks.ready_line(Worker(0, sockets=[unix]))()
+        port = tcp.getsockname()[1]
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [f"Ready: http://127.0.0.1:{port}", f"Ready: unix:{tmp_path / 's'}"]

@@ -145,6 +145,15 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path: Path, clip_hex: 
     assert log == "configuration error: INDEXTTS_QUEUE_SIZE: expected a whole number\n"
 
 
+def test_the_start_ends_with_the_address_to_open(tmp_path: Path, clip_hex: str) -> None:
+    with running_server(tmp_path, clip_hex, ready=False, test_load_seconds=1) as server:
+        assert "Ready" not in server.log
+        wait_for(lambda: server.health().status_code == 200)
+        wait_for(lambda: f"Ready: {server.url}\n" in server.log)
+        assert server.log.count("Ready: ") == 1
+        assert "without API keys" not in server.log
+
+
 def test_the_start_is_announced(tmp_path: Path, clip_hex: str) -> None:
     settings: dict[str, Any] = {"bind": "127.0.0.1:0", "api_keys": "very-secret", "quue_size": "3"}
     with running_server(tmp_path, clip_hex, log_format="json", **settings) as server:

@@ -166,3 +166,11 @@ def test_rs256(make_app: AppMaker, tmp_path: Path) -> None:
     assert status(make_app, token(other, "RS256"), **settings) == 401
     # A token signed with the public key as if it were a shared secret.
     assert status(make_app, token(SECRET, "HS256"), **settings) == 401
+
+
+def test_a_public_key_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text(
+        "-----BEGIN PUBLIC KEY-----\nnone\n-----END PUBLIC KEY-----\n"
+    )
+    with pytest.raises(SettingsError, match="key of the tokens"):
+        make_authenticator(Settings(jwt_public_key_file=str(tmp_path / "key.pem")))
