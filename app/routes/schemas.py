@@ -41,6 +41,16 @@ class Whole(fields.Integer):
         return super()._validated(value)
 
 
+class ShortList(fields.List[Any]):
+    """A list whose length is judged before its elements, each of which could be an error."""
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> list[Any]:
+        if isinstance(value, list):
+            for validator in self.validators:
+                validator(value)
+        return super()._deserialize(value, *args, **more)
+
+
 class TextLength(validate.Length):
     """Length in characters, and no lone surrogates, which no encoding can carry."""
 
@@ -96,7 +106,7 @@ class SpeechRequest(Schema):
         allow_none=True,
         metadata={"description": f"A clip whose emotion is taken over. {_AUDIO_HELP}"},
     )
-    emo_vector = fields.List(
+    emo_vector = ShortList(
         Number(allow_nan=False, validate=validate.Range(0, 1.2)),
         load_default=None,
         allow_none=True,
@@ -117,6 +127,7 @@ class SpeechRequest(Schema):
 
     def __init__(self, max_text_chars: int) -> None:
         super().__init__()
+        self.max_text_chars = max_text_chars
         limit = TextLength(min=1, max=max_text_chars)
         # New lists: marshmallow's copies of a field share the list of the class.
         self.fields["text"].validators = [limit]
