@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -11,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.clips.decode import ClipLimits
 from app.clips.fetch.policy import FetchPolicy
 from app.clips.loader import ClipLoader
+from app.clips.places import DownloadPlaces
 from app.metrics import Metrics
 from app.routes import health, metrics
 from app.routes.docs import make_docs_blueprint
@@ -124,4 +126,9 @@ def _make_clips(settings: Settings) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    return ClipLoader(policy, limits)
+    places = DownloadPlaces(
+        places=settings.download_places,
+        places_of_caller=max(1, settings.download_places // 2),
+        retry_after=math.ceil(settings.fetch_seconds),
+    )
+    return ClipLoader(policy, limits, places)

@@ -25,7 +25,7 @@ class QueueCounts:
 
 
 class Seat:
-    """A place among those who are being served, from before the download to the answer's end."""
+    """A place among those who are being served, until the end of the answer."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -56,11 +56,16 @@ class Admission:
 
     # -- for request threads -------------------------------------------------------------
 
-    def take_seat(self) -> Seat:
-        """Take one of ``1 + queue_size`` seats, or raise QueueFullError."""
+    def require_seat(self) -> None:
+        """Raise QueueFullError where no seat is free now."""
         with self._changed:
             if self._seats_taken > self._queue_size:
                 raise QueueFullError(self._retry_after())
+
+    def take_seat(self) -> Seat:
+        """Take one of ``1 + queue_size`` seats, or raise QueueFullError."""
+        with self._changed:
+            self.require_seat()
             self._seats_taken += 1
         return Seat(self)
 

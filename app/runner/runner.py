@@ -100,8 +100,13 @@ class InferenceRunner:
 
     # -- for request threads -------------------------------------------------------------
 
+    def require_seat(self) -> None:
+        """Raises what :meth:`take_seat` would raise now, and takes nothing."""
+        self._state.require_healthy()
+        self._admission.require_seat()
+
     def take_seat(self) -> Seat:
-        """Take a place, from before the download to the end of the answer.
+        """Take a place, from when the clips are there to the end of the answer.
 
         Raises:
             NotReadyError: no model is loaded.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.settings.fields import SettingsError, setting
 
-# Threads of a worker that are not waiting for the engine: they answer /health and /metrics,
-# read bodies, and refuse what does not fit into the queue.
+# Threads of a worker that wait for neither the engine nor a clip: they answer /health and
+# /metrics, read bodies, and refuse what does not fit into the queue.
 SPARE_THREADS = 9
 
 
@@ -199,7 +199,12 @@ class Settings:
     @property
     def thread_count(self) -> int:
         """Request threads of a worker."""
-        return self.threads or 1 + self.queue_size + SPARE_THREADS
+        return self.threads or 1 + self.queue_size + self.download_places + SPARE_THREADS
+
+    @property
+    def download_places(self) -> int:
+        """Clips that may be downloaded at once: as many as may wait for the engine."""
+        return 1 + self.queue_size
 
     @property
     def binds(self) -> tuple[str, ...]:

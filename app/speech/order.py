@@ -17,10 +17,12 @@ class Caller:
     """Who waits for the answer.
 
     Attributes:
+        name: a hash of their key, or their address: whose downloads are counted together.
         gone: whether they have hung up; asked often and from several threads.
         request_id: for the log.
     """
 
+    name: str
     gone: Callable[[], bool]
     request_id: str
 
