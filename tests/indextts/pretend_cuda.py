@@ -14,6 +14,7 @@ read before it has arrived.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import sys
 import threading
@@ -28,7 +29,6 @@ from unittest import mock
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 ENGINE = str(Path(__file__).resolve().parents[2] / "indextts")
 CPU = torch.device("cpu")
@@ -76,7 +76,7 @@ class PretendTensor(torch.Tensor):
     def __torch_dispatch__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        first = next(x for x in tree_flatten((args, kwargs))[0] if isinstance(x, PretendTensor))
+        first = next(x for x in _flat((args, kwargs)) if isinstance(x, PretendTensor))
         return first.gpu.dispatch(func, args, kwargs or {})
 
     def tolist(self) -> Any:
@@ -262,7 +262,7 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
                 made = func.decompose(*args, **kwargs)
             if made is not NotImplemented:
                 return made
-        flat = tree_flatten((args, kwargs))[0]
+        flat = _flat((args, kwargs))
         ours = [x for x in flat if isinstance(x, PretendTensor)]
         asked = [torch.device(x) for x in flat if isinstance(x, torch.device)]
         target = asked[0] if asked else None
@@ -273,15 +273,13 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         self._check_waits(name, args, flat, ours, where)
         if name == "copy_" and not isinstance(args[0], PretendTensor):
             return self._fetch(args, kwargs)
-        out = self._compute(func, *tree_map(_real, (args, kwargs)), stream=where)
+        out = self._compute(func, *_mapped(_real, (args, kwargs)), stream=where)
         written = [x for x, info in _with_schema(func, args, kwargs) if info and info.is_write]
         if written:
             return written[0] if len(written) == 1 else tuple(written)
         if target is not None and target.type == "cpu":
             return out
-        return tree_map(
-            lambda x: PretendTensor(x, where, self) if isinstance(x, Tensor) else x, out
-        )
+        return _mapped(lambda x: PretendTensor(x, where, self) if isinstance(x, Tensor) else x, out)
 
     def _on_cpu(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         pinned = kwargs.pop("pin_memory", None)
@@ -402,7 +400,7 @@ class _Graph:
             again = func(*args, **kwargs)
             if _writes(func):
                 continue
-            for old, new in zip(tree_flatten(out)[0], tree_flatten(again)[0], strict=True):
+            for old, new in zip(_flat(out), _flat(again), strict=True):
                 if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
                     old.copy_(new)
 
@@ -460,12 +458,29 @@ def engine_line() -> str:
     return f"{Path(code.co_filename).relative_to(ENGINE)}:{frame.f_lineno} {code.co_name}"
 
 
+def _flat(x: Any) -> list[Any]:
+    """What is in nested tuples, lists and dictionaries; torch's own pytrees are slow."""
+    if isinstance(x, tuple | list):
+        return [leaf for part in x for leaf in _flat(part)]
+    return _flat(tuple(x.values())) if isinstance(x, dict) else [x]
+
+
+def _mapped(function: Callable[[Any], Any], x: Any) -> Any:
+    """The same structure with every leaf put through a function."""
+    if isinstance(x, tuple | list):
+        return type(x)([_mapped(function, part) for part in x])
+    if isinstance(x, dict):
+        return {key: _mapped(function, part) for key, part in x.items()}
+    return function(x)
+
+
 def _real(x: Any) -> Any:
     if isinstance(x, PretendTensor):
         return x.numbers
     return CPU if isinstance(x, torch.device) else x
 
 
+@functools.cache
 def _is_composite(func: Any) -> bool:
     if func is aten.scaled_dot_product_attention.default:
         return False  # one kernel, in which nothing can go wrong with devices
@@ -480,10 +495,12 @@ def _with_schema(func: Any, args: Any, kwargs: Any) -> list[tuple[Any, Any]]:
     return pairs + [(kwargs[a.name], a.alias_info) for a in declared if a.name in kwargs]
 
 
+@functools.cache
 def _writes(func: Any) -> bool:
     return any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
 
 
+@functools.cache
 def _is_view(func: Any) -> bool:
     returned = func._schema.returns
     return not _writes(func) and any(r.alias_info is not None for r in returned)

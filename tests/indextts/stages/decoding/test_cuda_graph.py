@@ -20,7 +20,7 @@ from indextts.stages.semantic_gpt import SemanticGPT
 from tests.indextts.pretend_cuda import PretendCuda, PretendTensor
 from tests.indextts.small_models import small_gpt
 
-LIMITS = [24, 17]
+LIMITS = [16, 11]
 OPTIONS = [
     pytest.param(SamplingOptions(do_sample=sample, num_beams=beams), id=f"{name}-{beams}")
     for name, sample in (("greedy", False), ("drawn", True))
@@ -144,11 +144,11 @@ def test_a_growing_cache_is_recorded_anew(
     device: torch.device, beams: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, options = make_model(device), SamplingOptions(do_sample=False, num_beams=beams)
-    expected = speak(free(model), options, [40, 40])
+    expected = speak(free(model), options, [28, 28])
     monkeypatch.setattr(GraphedSession, "first_window", 8)
     monkeypatch.setattr(GraphedSession, "window_step", 8)
     decoder = CodeDecoder(model, "off")
-    assert speak(decoder, options, [40, 40]) == expected
+    assert speak(decoder, options, [28, 28]) == expected
     assert decoder.cuda_graphs
 
 
@@ -224,9 +224,9 @@ def test_threads_share_a_decoder(device: torch.device) -> None:
 def test_the_loop_never_waits_for_the_device(gpu: PretendCuda, beams: int) -> None:
     """Only the trial of the recording does, once, and the results at the end."""
     decoder = CodeDecoder(make_model(PRETEND), "off")
-    speak(decoder, SamplingOptions(num_beams=beams), [40, 40])
+    speak(decoder, SamplingOptions(num_beams=beams), [28, 28])
     gpu.waits.clear()
-    speak(decoder, SamplingOptions(num_beams=beams), [40, 40])
+    speak(decoder, SamplingOptions(num_beams=beams), [28, 28])
     places = {place.rsplit(" ", 1)[1]: n for place, n in gpu.waits.items() if "engine" not in place}
     assert places.pop("try_replay") == 1
     assert set(places) == {"_sampled" if beams == 1 else "_searched"}
