@@ -232,7 +232,9 @@ class InferenceRunner:
             return
         engine = self._state.engine
         try:
-            usage = EngineUsage() if engine is None else EngineUsage.of(engine, device_memory())
+            usage = EngineUsage()
+            if engine is not None:
+                usage = EngineUsage.of(engine, device_memory(engine.facts.device or ""))
             self._observer.runner_changed(self.status(), usage)
         except Exception:
             # Metrics are no reason to lose a request.

@@ -71,7 +71,7 @@ class Settings:
         "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
         "`models/demo` while there is nothing in it.",
     )
-    device: str = setting("auto", "Model", "`auto`, `cpu`, `cuda` or `cuda:N`.")
+    device: str = setting("auto", "Model", "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS says which GPU.")
     precision: str = setting(
         "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")
     )
@@ -181,6 +181,12 @@ class Settings:
                 raise SettingsError(
                     f"INDEXTTS_FETCH_ALLOW: {network!r} is no network; write e.g. 10.1.0.0/16"
                 ) from None
+        if self.device.startswith("cuda:") and self.device != "cuda:0":
+            # A worker sees the GPU of its slot and no other.
+            raise SettingsError(
+                f"INDEXTTS_DEVICE: a worker sees one GPU only, not {self.device!r}; choose it with "
+                f"INDEXTTS_GPUS={self.device.removeprefix('cuda:')} and INDEXTTS_DEVICE=cuda"
+            )
         for port in self.fetch_ports:
             if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")

@@ -56,6 +56,7 @@ def test_values_are_parsed_by_type() -> None:
         ("FETCH_PORTS", "80,x", "'x' is no port"),
         ("JWT_SECRET", "short", "32 characters"),
         ("THREADS", "4", "at least 9"),
+        ("DEVICE", "cuda:1", "INDEXTTS_GPUS=1"),
     ],
 )
 def test_wrong_values_are_named(name: str, value: str, message: str) -> None:
