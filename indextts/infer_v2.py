@@ -22,7 +22,13 @@ from indextts.model_files import find_model_dir
 from indextts.request import Control, ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.decoder import CodeDecoder
-from indextts.stages.networks import choose_device, choose_precision, load_networks
+from indextts.stages.networks import (
+    Networks,
+    choose_device,
+    choose_precision,
+    load_networks,
+    precision_name,
+)
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.audio_file import read_audio, write_wav
@@ -45,7 +51,8 @@ class IndexTTS2:
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         deepspeed: "auto" or "off".
-        verbalizer: who reads numbers and signs, "wetext" or "wetextprocessing".
+        verbalizer: who reads numbers and signs: "wetext", "wetextprocessing", or "none" for texts
+            that are all words.
         cache_bytes: bound on what is remembered of reference clips.
 
     Raises:
@@ -66,9 +73,39 @@ class IndexTTS2:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
         self.precision = choose_precision(precision, self._device)
-        self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
-        self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
-        self._decoder = CodeDecoder(self._networks.gpt, deepspeed)
+        networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
+        self._assemble(networks, deepspeed, cache_bytes)
+
+    @classmethod
+    def from_networks(
+        cls,
+        networks: Networks,
+        deepspeed: str = "auto",
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> IndexTTS2:
+        """An engine of networks that were not read from a directory; for tests and benchmarks.
+
+        Args:
+            networks: all on one device, the GPT in one of the precisions.
+            deepspeed, cache_bytes: as above.
+        """
+        engine = cls.__new__(cls)
+        engine.model_dir = Path("networks")
+        engine._device = networks.gpt.device
+        engine.precision = precision_name(networks.gpt.dtype)
+        engine._assemble(networks, deepspeed, cache_bytes)
+        return engine
+
+    def _assemble(self, networks: Networks, deepspeed: str, cache_bytes: int) -> None:
+        self._networks = networks
+        self._reference = ReferenceEncoder(networks.reference, cache_bytes)
+        self._decoder = CodeDecoder(networks.gpt, deepspeed)
+
+    @property
+    def networks(self) -> Networks:
+        """The stages' networks, for those who measure or compare them one by one."""
+        return self._networks
 
     @property
     def device(self) -> str:

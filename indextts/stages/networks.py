@@ -67,6 +67,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def precision_name(dtype: torch.dtype) -> str:
+    """The name in :data:`PRECISIONS`."""
+    return next(name for name, value in PRECISIONS.items() if value == dtype)
+
+
 def load_networks(
     model_dir: Path, device: torch.device, precision: str, verbalizer: str
 ) -> Networks:
