@@ -1,0 +1,72 @@
+"""Recorded decoding steps give the scores of free ones, over several sizes of the cache."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu_check.bench import Bench
+from benchmarks.gpu_check.compare import difference
+from benchmarks.gpu_check.decoding import count_replays, open_sessions
+from benchmarks.gpu_check.rows import Rows
+from indextts.stages.semantic_gpt import SemanticGPT
+
+# Of the largest score: rounding of the other order of a sum, which grows with the cache.
+TOLERANCE = {"fp32": 1e-3, "fp16": 5e-2, "bf16": 3e-1}
+
+
+def run(rows: Rows, bench: Bench) -> None:
+    for precision in bench.precisions:
+        with torch.inference_mode():
+            model = bench.small(bench.device, precision).gpt
+            spoilt = bench.small(bench.device, precision).gpt
+        bench.spoil(spoilt)
+        for sequences, beams in ((1, 1), (1, 3), (3, 1), (3, 3)):
+            name = f"{precision}, {sequences} x {beams}"
+            with rows.guard(name), torch.inference_mode():
+                _compare(rows, bench, name, (model, spoilt), (sequences, beams), precision)
+
+
+def _compare(
+    rows: Rows,
+    bench: Bench,
+    name: str,
+    models: tuple[SemanticGPT, SemanticGPT],
+    size: tuple[int, int],
+    precision: str,
+) -> None:
+    sequences, beams = size
+    random = torch.Generator().manual_seed(bench.seed)
+    model, tested = models
+    config = model.config
+    prefixes = [
+        (0.1 * torch.randn(20 + 7 * i, config.model_dim, generator=random)).to(
+            bench.device, model.dtype
+        )
+        for i in range(sequences)
+    ]
+    free, recorded, switch = open_sessions(model, tested, prefixes, beams)
+    steps = bench.pick(450, 60)
+    # On the device beforehand: in the loop there must be no transfer.
+    tokens = torch.randint(0, config.start_mel_token, (steps, sequences * beams), generator=random)
+    tokens = tokens.to(bench.device)
+    parents = _parents(steps, sequences, beams, random).to(bench.device)
+    worst, where = 0.0, 0
+    with count_replays() as replays:
+        for position in range(steps):
+            order = parents[position] if beams > 1 and position else None
+            found = recorded.step(tokens[position], order, position)
+            apart = difference(found, free.step(tokens[position], order, position)).largest
+            if apart > worst:
+                worst, where = apart, position
+    limit = TOLERANCE[precision]
+    note = f"worst of {steps} steps: {where}; {replays.count} replayed"
+    rows.check(name, worst <= limit, note, worst)
+    if bench.cuda:
+        rows.check(f"{name}: recorded to the end", switch.enabled and replays.count > steps // 2)
+
+
+def _parents(steps: int, sequences: int, beams: int, random: torch.Generator) -> Tensor:
+    """int64 [steps, sequences * beams]: rows change places within their sequence."""
+    chosen = torch.randint(0, beams, (steps, sequences, beams), generator=random)
+    return (chosen + beams * torch.arange(sequences)[:, None]).flatten(1)
