@@ -20,6 +20,11 @@ class Vocoder:
         self._model = model
 
     @property
+    def model(self) -> BigVGAN:
+        """The generator."""
+        return self._model
+
+    @property
     def samples_per_frame(self) -> int:
         return self._model.samples_per_frame
 
