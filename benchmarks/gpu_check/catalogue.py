@@ -38,9 +38,15 @@ PARTS = (
     Part("steps", "fast", "time, launches and floor of a GPT, DiT and vocoder call", 90),
     Part("speed", "fast", "load, first request, RTF by stage and text", 120),
     Part("batch", "fast", "audio seconds a second for 1 to 16 segments together", 75),
-    Part("memory", "memory", "peak by stage", 60),
+    Part("peaks", "memory", "peak of memory by stage", 60),
     Part("fallback", "memory", "out of memory: again, then the CPU, then the next request", 60),
-    Part("deepspeed", "deepspeed", "replaces the blocks, agrees; speed beside ours", 60, ("deepspeed",)),
+    Part(
+        "deepspeed",
+        "deepspeed",
+        "replaces the blocks, agrees; speed beside ours",
+        60,
+        ("deepspeed",),
+    ),
     Part("tests", "tests", "the tests of tests/ that need CUDA", 120, ("pytest",)),
 )
 

@@ -45,7 +45,7 @@ class Outputs:
         features, quantized: [1, T, H]; tokens: int64 [1, T], the codec's.
         style: [1, style]; latents: [1, N, D]; emotion: [1, D].
         prompt_mel: [1, M, Tr]; condition: [1, Tr, C].
-        scores: [STEPS, V], with the cache; hidden: [n, D], without it.
+        scores: [STEPS, V - 2], with the cache; hidden: [n, D], without it.
         codes, beam_codes: int64 [n], the greedy ones of one beam and of three.
         mel: [M, n']; waveform: [samples].
     """
@@ -149,9 +149,12 @@ def _greedy(networks: Networks, prefix: Tensor, count: int, beams: int) -> Tenso
 
 
 def _scores(networks: Networks, prefix: Tensor, codes: Tensor) -> Tensor:
-    """Scores of the first steps, told which codes were spoken: float32 [STEPS, V]."""
+    """Scores of the first steps, told which codes were spoken: float32 [STEPS, V - 2].
+
+    START and STOP are left out: stand-in weights have an odd bias there, which would hide the rest.
+    """
     session = free_session(networks.gpt, [prefix], 1)
     start = codes.new_full((1,), networks.gpt.config.start_mel_token)
     fed = torch.cat((start, codes))[: min(STEPS, len(codes) + 1)]
     rows = [session.step(fed[i : i + 1], None, i)[0] for i in range(len(fed))]
-    return torch.stack(rows)
+    return torch.stack(rows)[:, : networks.gpt.config.start_mel_token]

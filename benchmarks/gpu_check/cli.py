@@ -61,7 +61,9 @@ def main(argv: list[str] | None = None) -> int:
         return run_part(args, injected.get(args.part))
     if args.list:
         for part in PARTS:
-            sys.stdout.write(f"{part.name:12} {part.group:12} {part.seconds:4.0f} s  {part.summary}\n")
+            sys.stdout.write(
+                f"{part.name:12} {part.group:12} {part.seconds:4.0f} s  {part.summary}\n"
+            )
         return 0
     started = time.time()
     runner = Runner(child_arguments(args), args.seconds, sys.stderr)

@@ -93,17 +93,22 @@ def seconds_of(
     """Mean seconds of a call, queued one behind the other, after a warm-up."""
     for _ in range(3):
         call()
-    bench.sync()
-    start = time.perf_counter()
-    call()
-    bench.sync()
-    once = time.perf_counter() - start
+    once = seconds_once(bench, call)
     repeats = max(3, min(200, int(bench.pick(at_least, 0.01) / max(once, 1e-6))))
     start = time.perf_counter()
     for _ in range(repeats):
         call()
     bench.sync()
     return (time.perf_counter() - start) / repeats
+
+
+def seconds_once(bench: Bench, call: Callable[[], object]) -> float:
+    """Seconds of a single call, cold."""
+    bench.sync()
+    start = time.perf_counter()
+    call()
+    bench.sync()
+    return time.perf_counter() - start
 
 
 def operations_of(call: Callable[[], object]) -> float:

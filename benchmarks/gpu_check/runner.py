@@ -1,7 +1,7 @@
 """Runs each part as a process with a bound in time, and says how it ended.
 
 A CUDA call that hangs cannot be interrupted from Python, and a broken context cannot be mended;
-both end with the process.  Starting one costs about three seconds: the import of torch and a context.
+both end with the process.  Starting one costs about three seconds: import of torch, and a context.
 """
 
 from __future__ import annotations

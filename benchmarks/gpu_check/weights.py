@@ -100,9 +100,7 @@ def make_gpt(
     return gpt, conditioner
 
 
-def _loaded(
-    build: Callable[[], M], seed: int, drawn_on: torch.device, device: torch.device
-) -> M:
+def _loaded(build: Callable[[], M], seed: int, drawn_on: torch.device, device: torch.device) -> M:
     with torch.device("meta"):
         module = build()
     load_into(module, random_state(module, seed, drawn_on), NAME, device=device)

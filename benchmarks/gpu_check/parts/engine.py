@@ -55,9 +55,7 @@ def _request(beams: int) -> SynthesisRequest:
     )
 
 
-def _compare(
-    rows: Rows, bench: Bench, engine: IndexTTS2, expected: dict[int, Synthesis]
-) -> None:
+def _compare(rows: Rows, bench: Bench, engine: IndexTTS2, expected: dict[int, Synthesis]) -> None:
     """Greedy codes and sound beside the CPU's."""
     for beams, wanted in expected.items():
         name = f"{engine.precision}, {beams} beam" + "s" * (beams > 1)

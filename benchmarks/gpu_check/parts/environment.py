@@ -15,7 +15,15 @@ from benchmarks.gpu_check.bench import Bench
 from benchmarks.gpu_check.floors import measure_floors
 from benchmarks.gpu_check.rows import Rows
 
-PACKAGES = ("torch", "torchaudio", "numpy", "safetensors", "sentencepiece", "transformers", "pyyaml")
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "numpy",
+    "safetensors",
+    "sentencepiece",
+    "transformers",
+    "pyyaml",
+)
 OTHERS = ("soundfile", "soxr", "wetext", "flask", "pytest", "deepspeed", "triton")
 
 

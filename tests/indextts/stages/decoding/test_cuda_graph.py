@@ -90,7 +90,7 @@ def test_a_single_beam_never_changes_places(monkeypatch: pytest.MonkeyPatch) -> 
     assert moved == []
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.cuda
 def test_replayed_steps_give_the_scores_of_free_ones() -> None:
     switch = GraphSwitch()
     compare_sessions(small_gpt().to("cuda"), switch, beams=2, atol=1e-3)

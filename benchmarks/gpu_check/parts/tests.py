@@ -1,0 +1,40 @@
+"""The tests that need CUDA: marked ``cuda`` in ``tests/``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.gpu_check.bench import Bench
+from benchmarks.gpu_check.rows import Rows
+
+ROOT = Path(__file__).resolve().parents[3]
+MARK = "pytest.mark.cuda"
+_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|deselected)")
+
+
+def run(rows: Rows, bench: Bench) -> None:
+    files = marked_files(ROOT / "tests")
+    if not files:
+        rows.skip("tests", "none is marked")
+        return
+    words = [sys.executable, "-m", "pytest", "-q", "-rfEs", "-m", "cuda", "-p", "no:cacheprovider"]
+    # Our options are strict, but a bare machine lacks the plugins that know some of them.
+    words += ["--override-ini=addopts=", "-W", "ignore::pytest.PytestConfigWarning"]
+    done = subprocess.run(
+        [*words, *map(str, files)], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
+    )
+    sys.stdout.write(done.stdout)
+    found = {kind: int(count) for count, kind in _COUNT.findall(done.stdout)}
+    note = ", ".join(f"{count} {kind}" for kind, count in found.items()) or "no summary"
+    ran = found.get("passed" if bench.cuda else "skipped", 0) > 0
+    rows.check("tests marked cuda", done.returncode == 0 and ran, note)
+
+
+def marked_files(folder: Path) -> list[Path]:
+    """Files that hold a mark: collecting the others would need packages that are not there."""
+    return sorted(
+        path for path in folder.rglob("test_*.py") if MARK in path.read_text(encoding="utf-8")
+    )
