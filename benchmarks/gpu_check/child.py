@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import importlib
-import signal
 import sys
 
 import torch
@@ -18,9 +16,6 @@ from benchmarks.gpu_check.rows import Rows
 
 def run_part(args: argparse.Namespace, fault: faults.Fault | None) -> int:
     """Run ``args.part``; what it raises becomes a row."""
-    faulthandler.enable()
-    # The runner asks in this way where a part hangs before it kills it.
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
     part = next(part for part in PARTS if part.name == args.part)
     rows = Rows(part.name, args.rows)
     device = torch.device("cpu" if args.dry_run else args.device)

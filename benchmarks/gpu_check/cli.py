@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
+import signal
 import sys
 import time
 from pathlib import Path
@@ -55,7 +57,10 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         parser().error(str(error))
     if args.part is not None:
-        # This process is a part.  Imported here, as it brings torch.
+        faulthandler.enable()
+        # In this way the runner asks a part that hangs where it is.
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+        # Imported here, as it brings torch.
         from benchmarks.gpu_check.child import run_part
 
         return run_part(args, injected.get(args.part))

@@ -109,7 +109,8 @@ class Runner:
         process.send_signal(signal.SIGUSR1)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STACK_SECONDS)
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         try:
             process.wait(KILL_SECONDS)
         except subprocess.TimeoutExpired:

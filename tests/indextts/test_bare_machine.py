@@ -8,33 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.bare_machine import PREAMBLE
 from tests.indextts.tiny_model import write_tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKED = [
-    *("soundfile", "soxr", "wetext", "kaldifst", "tn", "cffi", "contractions", "deepspeed"),
-    *("flask", "werkzeug", "gunicorn", "marshmallow", "apispec", "prometheus_client"),
-    "pythonjsonlogger",
-]
-"""What pyproject.toml asks for beyond torch, transformers and what these need themselves."""
-
-
-PREAMBLE = f"""
-import sys
-
-class Bare:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {BLOCKED!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}} (blocked)", name=name)
-
-sys.meta_path.insert(0, Bare())
-"""
-
 SPEAK = """
+import sys
 from indextts.errors import ConfigError
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, SynthesisRequest
 from indextts.utils.audio_file import read_audio, write_wav
+from tests.bare_machine import PREAMBLE
 from tests.indextts.tiny_model import SAMPLE_RATE, voice
 
 folder = sys.argv[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,12 @@ def run(rows: Rows, bench: Bench) -> None:
     # Our options are strict, but a bare machine lacks the plugins that know some of them.
     words += ["--override-ini=addopts=", "-W", "ignore::pytest.PytestConfigWarning"]
     done = subprocess.run(
-        [*words, *map(str, files)], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False
+        [*words, *map(str, files)],
+        cwd=ROOT,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        check=False,
     )
     sys.stdout.write(done.stdout)
     found = {kind: int(count) for count, kind in _COUNT.findall(done.stdout)}
