@@ -23,6 +23,8 @@ def run_part(args: argparse.Namespace, fault: faults.Fault | None) -> int:
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
+            # As the engine sets it when it loads a model; ours are not loaded.
+            torch.backends.cudnn.allow_tf32 = False
         faults.begin(fault)
         importlib.import_module(part.module).run(rows, bench)
     except Exception as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Fault(StrEnum):
     """How a part is broken."""
 
-    SCALE = "scale"  # a weight of the tested model is 10 % too large
+    SCALE = "scale"  # the tested model's matrices are 10 % too large
     KERNEL = "kernel"  # attention has no kernel for this device
     EXCEPTION = "exception"
     HANG = "hang"  # for ever, in a call that nothing interrupts
@@ -53,14 +53,15 @@ def begin(fault: Fault | None) -> None:
 
 
 def spoil(fault: Fault | None, module: nn.Module) -> None:
-    """What makes a tested model wrong: one weight in it is 10 % too large."""
+    """What makes a tested model wrong: the scale of its matrices."""
     if fault is not Fault.SCALE:
         return
     import torch
 
     with torch.no_grad():
-        largest = max(module.parameters(), key=lambda weight: weight.numel() * (weight.dim() == 2))
-        largest.mul_(1.1)
+        for weight in module.parameters():
+            if weight.dim() > 1:
+                weight.mul_(1.1)
 
 
 def _hang() -> NoReturn:

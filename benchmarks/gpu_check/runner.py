@@ -34,7 +34,7 @@ KEPT_LINES = 60
 
 
 class Runner:
-    """Runs parts one after the other until the time for all of them is used up.
+    """Runs parts until the time for all of them is used up; threads may share it.
 
     Args:
         arguments: of the command line, for every part.
@@ -89,7 +89,9 @@ class Runner:
         )
         lines: deque[str] = deque(maxlen=KEPT_LINES)
         assert process.stdout is not None
-        reader = threading.Thread(target=self._relay, args=(process.stdout, lines), daemon=True)
+        reader = threading.Thread(
+            target=self._relay, args=(part, process.stdout, lines), daemon=True
+        )
         reader.start()
         try:
             code = process.wait(bound)
@@ -117,10 +119,10 @@ class Runner:
             return f"late: not done after {bound:.0f} s, and it cannot be killed"
         return f"late: not done after {bound:.0f} s; killed"
 
-    def _relay(self, stream: TextIO, lines: deque[str]) -> None:
+    def _relay(self, part: Part, stream: TextIO, lines: deque[str]) -> None:
         for line in stream:
             lines.append(line.rstrip("\n"))
-            self._say(f"  {lines[-1]}")
+            self._say(f"  {part.name}: {lines[-1]}")
 
     def _ended(self, part: Part, seconds: float, rows: list[Row]) -> PartResult:
         result = PartResult(part.name, part.group, seconds, tuple(rows))

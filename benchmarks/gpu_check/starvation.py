@@ -10,7 +10,8 @@ from torch import Tensor
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Synthesis, SynthesisRequest
 
-BLOCK_BYTES = 2**20
+# The allocator keeps what is above 1 MiB apart from what is below.
+BLOCK_BYTES = (2**23, 2**21, 2**19)
 
 
 class Starvation(Protocol):
@@ -42,9 +43,14 @@ class SmallLimit:
         total = torch.cuda.get_device_properties(self._device).total_memory
         share = torch.cuda.memory_reserved(self._device) / total
         torch.cuda.set_per_process_memory_fraction(share, self._device)
+        for size in BLOCK_BYTES:
+            self._fill(size)
+
+    def _fill(self, size: int) -> None:
+        """Take blocks of a size until there are none."""
         try:
             while True:
-                block = torch.empty(BLOCK_BYTES, dtype=torch.uint8, device=self._device)
+                block = torch.empty(size, dtype=torch.uint8, device=self._device)
                 self._ballast.append(block)
         except torch.OutOfMemoryError:
             return
@@ -57,6 +63,11 @@ class SmallLimit:
         return engine
 
     def left_behind(self) -> int:
+        torch.cuda.synchronize(self._device)
+        # Scratch memory of the matrix products, which stays as long as the process.
+        clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+        if clear is not None:
+            clear()
         own = sum(block.nbytes for block in self._ballast)
         return torch.cuda.memory_allocated(self._device) - own
 

@@ -55,7 +55,10 @@ def test_an_exception_is_a_failed_row(run: Run, part: str) -> None:
 
 @pytest.mark.parametrize("part", COMPARING)
 def test_a_wrong_scale_is_seen(run: Run, part: str) -> None:
-    assert failed(run(part, Fault.SCALE))
+    broken = failed(run(part, Fault.SCALE))
+    assert broken
+    # By comparison, not by an error on the way.
+    assert not any(row.trace for row in broken)
 
 
 @pytest.mark.parametrize("part", COMPUTING)

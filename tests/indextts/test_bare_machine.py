@@ -18,7 +18,6 @@ from indextts.errors import ConfigError
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, SynthesisRequest
 from indextts.utils.audio_file import read_audio, write_wav
-from tests.bare_machine import PREAMBLE
 from tests.indextts.tiny_model import SAMPLE_RATE, voice
 
 folder = sys.argv[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 import time
 from importlib.util import find_spec
@@ -31,8 +32,11 @@ def run(rows: Rows, bench: Bench) -> None:
     rows.note("software", _software())
     rows.note("host", f"{platform.platform()}, {os.cpu_count()} cores")
     if bench.cuda:
-        with rows.guard("driver"):
-            rows.note("driver", _driver())
+        if shutil.which("nvidia-smi") is None:
+            rows.skip("driver", "nvidia-smi is not there")
+        else:
+            with rows.guard("driver"):
+                rows.note("driver", _driver())
         start = time.perf_counter()
         # The first call on the device makes the context; everything behind hangs on it.
         torch.zeros(1, device=bench.device)

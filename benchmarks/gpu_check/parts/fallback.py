@@ -66,12 +66,12 @@ def run(rows: Rows, bench: Bench) -> None:
 
 
 def _ask(runner: InferenceRunner, bench: Bench) -> Outcome:
-    words = "one two three four five six seven eight nine ten"
+    """Three segments at once: more than what is left between the blocks of a full device."""
     request = SynthesisRequest(
-        words,
+        "one two three four five\n" * 3,
         speech(1, 2.0),
         seed=1,
-        sampling=SamplingOptions(max_mel_tokens=bench.pick(100, 12)),
+        sampling=SamplingOptions(max_mel_tokens=bench.pick(200, 12)),
     )
     deadline = time.monotonic() + WAIT_SECONDS
     return runner.run(request, deadline=deadline, client_gone=lambda: False)

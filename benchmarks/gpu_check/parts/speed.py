@@ -18,20 +18,31 @@ from indextts.stages.networks import Networks
 def run(rows: Rows, bench: Bench) -> None:
     engines = Engines(rows, bench)
     short, medium, long = workloads(bench)
-    engine = engines.open(bench.daily, graphs=True)
-    with rows.guard("first request"):
-        _first(rows, bench, engine, short)
-    for work in (short, medium, long):
-        _rtf(rows, bench, engine, work, graphs=True)
-    engine = engines.open(bench.daily, graphs=False)
-    for work in (short, medium):
-        _rtf(rows, bench, engine, work, graphs=False)
+    _measure(rows, bench, engines, bench.daily, (short, medium, long), first=True)
+    _measure(rows, bench, engines, bench.daily, (short, medium), graphs=False)
     for precision in bench.precisions:
-        if precision == bench.daily:
-            continue
-        with rows.guard(precision):
-            engine = engines.open(precision, graphs=True)
-            _rtf(rows, bench, engine, medium, graphs=True)
+        if precision != bench.daily:
+            with rows.guard(precision):
+                _measure(rows, bench, engines, precision, (medium,))
+
+
+def _measure(
+    rows: Rows,
+    bench: Bench,
+    engines: Engines,
+    precision: str,
+    works: tuple[Workload, ...],
+    *,
+    graphs: bool = True,
+    first: bool = False,
+) -> None:
+    """Open an engine, speak, and let go of it before the next one is opened."""
+    engine = engines.open(precision, graphs=graphs)
+    if first:
+        with rows.guard("first request"):
+            _first(rows, engine, request_of(bench, works[0]))
+    for work in works:
+        _rtf(rows, bench, engine, work, graphs=graphs)
 
 
 class Engines:
@@ -87,14 +98,13 @@ class Engines:
         )  # fmt: skip
 
 
-def _first(rows: Rows, bench: Bench, engine: IndexTTS2, work: Workload) -> None:
+def _first(rows: Rows, engine: IndexTTS2, request: SynthesisRequest) -> None:
     """Of the process: context, kernels and plans are loaded with it; then the same again."""
-    request = request_of(bench, work)
     for name in ("first request", "the same again", "once more"):
         start = time.perf_counter()
         result = engine.synthesize(request)
         seconds = time.perf_counter() - start
-        rows.figure(name, seconds, "s", note=f"{work.name}; {_stages(result)}")
+        rows.figure(name, seconds, "s", note=_stages(result))
 
 
 def _rtf(rows: Rows, bench: Bench, engine: IndexTTS2, work: Workload, *, graphs: bool) -> None:
@@ -102,18 +112,13 @@ def _rtf(rows: Rows, bench: Bench, engine: IndexTTS2, work: Workload, *, graphs:
     name = f"RTF {work.name}, {engine.precision}{kind}"
     with rows.guard(name):
         request = request_of(bench, work)
-        warm_up(engine, request)
+        engine.synthesize(request)
         with count_replays() as replays:
             result = engine.synthesize(request)
         codes = sum(len(segment.codes) for segment in result.segments)
         note = f"{result.audio_seconds:.1f} s of audio; {_stages(result)}; {replays.count} replays"
         rows.figure(name, result.seconds.total / result.audio_seconds, "", note=note)
         rows.figure(f"{name}: GPT", codes / result.seconds.gpt, "codes/s")
-
-
-def warm_up(engine: IndexTTS2, request: SynthesisRequest) -> None:
-    """Once, so that the clip is known and kernels are loaded."""
-    engine.synthesize(request)
 
 
 def _stages(result: Synthesis) -> str:
