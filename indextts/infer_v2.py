@@ -74,7 +74,7 @@ class IndexTTS2:
         self._device = choose_device(device)
         self.precision = choose_precision(precision, self._device)
         networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
-        self._assemble(networks, deepspeed, cache_bytes)
+        self._assemble(networks, deepspeed, "auto", cache_bytes)
 
     @classmethod
     def from_networks(
@@ -82,6 +82,7 @@ class IndexTTS2:
         networks: Networks,
         deepspeed: str = "auto",
         *,
+        cuda_graphs: str = "auto",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> IndexTTS2:
         """An engine of networks that were not read from a directory; for tests and benchmarks.
@@ -89,18 +90,21 @@ class IndexTTS2:
         Args:
             networks: all on one device, the GPT in one of the precisions.
             deepspeed, cache_bytes: as above.
+            cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
         """
         engine = cls.__new__(cls)
         engine.model_dir = Path("networks")
         engine._device = networks.gpt.device
         engine.precision = precision_name(networks.gpt.dtype)
-        engine._assemble(networks, deepspeed, cache_bytes)
+        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
         return engine
 
-    def _assemble(self, networks: Networks, deepspeed: str, cache_bytes: int) -> None:
+    def _assemble(
+        self, networks: Networks, deepspeed: str, cuda_graphs: str, cache_bytes: int
+    ) -> None:
         self._networks = networks
         self._reference = ReferenceEncoder(networks.reference, cache_bytes)
-        self._decoder = CodeDecoder(networks.gpt, deepspeed)
+        self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
 
     @property
     def networks(self) -> Networks:

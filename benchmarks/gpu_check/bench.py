@@ -104,12 +104,12 @@ class Bench:
 
 def engine_of(networks: Networks, *, graphs: bool = True) -> IndexTTS2:
     """An engine without DeepSpeed, with or without recorded steps."""
-    return IndexTTS2.from_networks(networks, "off", **graph_option(graphs))
+    return IndexTTS2.from_networks(networks, "off", cuda_graphs="auto" if graphs else "off")
 
 
 def graph_option(graphs: bool) -> dict[str, Any]:
     """The argument that switches recorded steps, where the engine has it."""
-    known = inspect.signature(IndexTTS2.from_networks).parameters
+    known = inspect.signature(IndexTTS2.__init__).parameters
     return {"cuda_graphs": "auto" if graphs else "off"} if "cuda_graphs" in known else {}
 
 

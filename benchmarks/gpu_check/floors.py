@@ -87,14 +87,12 @@ class tf32:  # noqa: N801 - reads as a statement
         torch.backends.cudnn.allow_tf32 = convolutions
 
 
-def seconds_of(
-    bench: Bench, call: Callable[[], object], at_least: float = MEASURED_SECONDS
-) -> float:
-    """Mean seconds of a call, queued one behind the other, after a warm-up."""
+def seconds_of(bench: Bench, call: Callable[[], object], most: int = 200) -> float:
+    """Mean seconds of a call, queued one behind the other, after a warm-up; at most `most`."""
     for _ in range(3):
         call()
     once = seconds_once(bench, call)
-    repeats = max(3, min(200, int(bench.pick(at_least, 0.01) / max(once, 1e-6))))
+    repeats = max(3, min(most, int(bench.pick(MEASURED_SECONDS, 0.01) / max(once, 1e-6))))
     start = time.perf_counter()
     for _ in range(repeats):
         call()

@@ -5,19 +5,17 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 
 from benchmarks.gpu_check.bench import Bench, engine_of, speech
-from benchmarks.gpu_check.decoding import free_session, recording_session
 from benchmarks.gpu_check.rows import Rows
 from indextts.request import SynthesisRequest
 from indextts.sampling import SamplingOptions
-from indextts.stages.decoding import beam, sample
-from indextts.stages.decoding.cuda_graph import GraphSwitch
-from indextts.stages.semantic_gpt import SemanticGPT
+from indextts.stages.decoding.decoder import CodeDecoder
+from indextts.stages.seeds import generator
 
 # Steps before the watch begins: the recording itself may wait.
 WARM_STEPS = 40
@@ -29,44 +27,38 @@ def run(rows: Rows, bench: Bench) -> None:
         rows.skip("watch for waits", "the CPU is never waited for; the loops run all the same")
     model = bench.small(bench.device, bench.daily).gpt
     for beams in (1, 3):
-        for recorded in (False, True):
-            name = f"{beams} beam{'s' * (beams > 1)}, {'recorded' if recorded else 'free'}"
+        for graphs in ("off", "auto"):
+            name = f"{beams} beam{'s' * (beams > 1)}, {'free' if graphs == 'off' else 'recorded'}"
             with rows.guard(name), torch.inference_mode():
-                _loop(model, bench, beams, recorded=recorded)
+                _decode(bench, CodeDecoder(model, "off", graphs), beams)
                 rows.check(name, True, f"{WATCHED_STEPS} steps without a wait")
     with rows.guard("waits of a request"):
         _count(rows, bench)
 
 
-def _loop(model: SemanticGPT, bench: Bench, beams: int, *, recorded: bool) -> None:
-    """Session and choice, step by step as the decoder does it; raises where one waits."""
-    config, device = model.config, bench.device
+def _decode(bench: Bench, decoder: CodeDecoder, beams: int) -> None:
+    """The engine's own loop; raises where it waits while it is watched."""
     steps = WARM_STEPS + WATCHED_STEPS
-    random = torch.Generator(device).manual_seed(bench.seed)
-    prefixes = [torch.randn(20, config.model_dim, device=device).to(model.dtype) for _ in range(2)]
-    options = SamplingOptions(num_beams=beams)
-    seen = torch.zeros(config.number_mel_codes, dtype=torch.bool, device=device)
-    limits = torch.full((2,), steps, device=device)
-    session = (
-        recording_session(model, prefixes, beams, GraphSwitch())
-        if recorded
-        else free_session(model, prefixes, beams)
-    )
-    state: sample.SampleState | beam.BeamState
-    if beams == 1:
-        state = sample.start(limits, seen, config.start_mel_token, steps)
-    else:
-        state = beam.start(limits, seen, config.start_mel_token, steps, beams)
-    noise = torch.empty((2, beams * config.number_mel_codes), device=device)
-    for position in range(steps):
-        with watched(bench, "error" if position >= WARM_STEPS else "default"):
-            logits = session.step(state.tokens, state.parents, position)
-            index = torch.full((), position, dtype=torch.int64, device=device)
-            noise.exponential_(generator=random)
-            if isinstance(state, sample.SampleState):
-                state = sample.step(state, logits, noise, index, options, config.stop_mel_token)
-            else:
-                state = beam.step(state, logits, noise, index, options, config.stop_mel_token)
+    gpt = decoder.model
+    prefixes = [
+        torch.randn(20 + i, gpt.config.model_dim, device=bench.device).to(gpt.dtype)
+        for i in range(2)
+    ]
+    with ExitStack() as stack:
+
+        def on_step(position: int) -> None:
+            if position == WARM_STEPS:
+                stack.enter_context(watched(bench, "error"))
+            elif position == steps - 1:
+                stack.close()
+
+        decoder.generate(
+            prefixes,
+            [steps, steps],
+            SamplingOptions(num_beams=beams),
+            lambda: [generator(seed, bench.device) for seed in range(2)],
+            on_step,
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ import torch
 
 from benchmarks.gpu_check.bench import Bench
 from benchmarks.gpu_check.compare import difference
-from benchmarks.gpu_check.decoding import free_session, recording_session
+from benchmarks.gpu_check.decoding import free_session, recording_session, tell
 from benchmarks.gpu_check.floors import (
     Floors,
     bytes_of,
@@ -24,11 +25,12 @@ from benchmarks.gpu_check.launches import launches_of
 from benchmarks.gpu_check.rows import Rows
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam
-from indextts.stages.decoding.cuda_graph import GraphSwitch
+from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.networks import Networks, precision_name
 from indextts.stages.semantic_gpt import SemanticGPT
 
 PREFIX = 60
+MOST_STEPS = 80  # that a call is repeated; each reads one position more
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def run(rows: Rows, bench: Bench) -> None:
 
 
 def _measure(rows: Rows, bench: Bench, floors: Floors, timed: Timed) -> None:
-    seconds = seconds_of(bench, timed.call)
+    seconds = seconds_of(bench, timed.call, MOST_STEPS - 10)
     launches = launches_of(bench, timed.call)
     operations = operations_of(timed.call) if timed.operations is None else timed.operations
     floor = floors.seconds(timed.moved, operations, timed.kind)
@@ -98,41 +100,38 @@ def _gpt_step(
     *,
     recorded: bool,
 ) -> None:
-    """A step at a position; what lies before it is zeros, which cost what numbers cost."""
+    """A decoding step from a position on; the zeros before it cost what numbers cost."""
     sequences, beams = size
-    config, device = gpt.config, bench.device
+    config, count = gpt.config, sequences * beams
     prefixes = [
-        torch.randn(PREFIX, config.model_dim, device=device).to(gpt.dtype) for _ in range(sequences)
+        torch.randn(PREFIX, config.model_dim, device=bench.device).to(gpt.dtype)
+        for _ in range(sequences)
     ]
     session = (
-        recording_session(gpt, prefixes, beams, GraphSwitch())
+        recording_session(gpt, prefixes, beams, GraphRecorder(bench.device))
         if recorded
         else free_session(gpt, prefixes, beams)
     )
-    count = sequences * beams
-    tokens = torch.ones(count, dtype=torch.int64, device=device)
-    parents = torch.arange(count, device=device) if beams > 1 else None
-    name = precision_name(gpt.dtype)
+    tokens = torch.ones(position + MOST_STEPS, count, dtype=torch.int64, device=bench.device)
+    parents = torch.arange(count, device=bench.device).expand(len(tokens), -1)
+    state, follow = tell(tokens, parents if beams > 1 else None, sequences, config.number_mel_codes)
+    places = itertools.count(position)
+
+    def step() -> None:
+        nonlocal state
+        state = session.advance(state, follow, None, next(places))
+
+    precision = precision_name(gpt.dtype)
     kind = "recorded" if recorded else "free"
-    # Twice the position of every row: keys and values.
+    read = PREFIX + position
+    # Keys and values of the prefix once a sequence, of what is generated once a row.
     cache = 2 * config.layers * config.model_dim * gpt.mel_head.weight.element_size()
-    moved = (
-        bytes_of(gpt.gpt) + bytes_of(gpt.mel_head) + cache * (sequences * PREFIX + count * position)
-    )
+    moved = bytes_of(gpt.gpt) + bytes_of(gpt.mel_head)
+    moved += cache * (sequences * PREFIX + count * position)
     weights = sum(w.numel() for w in (*gpt.gpt.parameters(), *gpt.mel_head.parameters()))
-    _measure(
-        rows,
-        bench,
-        floors,
-        Timed(
-            f"GPT step, {name}, {sequences} x {beams} at {position}, {kind}",
-            lambda: session.step(tokens, parents, position),
-            moved,
-            name,
-            2.0 * weights * count
-            + 4.0 * config.layers * config.model_dim * count * (PREFIX + position),
-        ),
-    )
+    operations = 2.0 * count * (weights + 2 * config.layers * config.model_dim * read)
+    name = f"GPT step, {precision}, {sequences} x {beams} from {position}, {kind}"
+    _measure(rows, bench, floors, Timed(name, step, moved, precision, operations))
 
 
 def _choosing(
