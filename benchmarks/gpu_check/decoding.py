@@ -96,14 +96,15 @@ class Replays:
 def count_replays() -> Iterator[Replays]:
     """Count the replays of all recordings of the process."""
     replays = Replays()
-    original = torch.cuda.CUDAGraph.replay
+    recording: Any = torch.cuda.CUDAGraph
+    original = recording.replay
 
     def replay(graph: Any) -> None:
         replays.count += 1
         original(graph)
 
-    torch.cuda.CUDAGraph.replay = replay  # type: ignore[method-assign]
+    recording.replay = replay
     try:
         yield replays
     finally:
-        torch.cuda.CUDAGraph.replay = original  # type: ignore[method-assign]
+        recording.replay = original

@@ -76,4 +76,4 @@ def _take_attention_away() -> None:
     def missing(*_: object, **__: object) -> NoReturn:
         raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
 
-    functional.scaled_dot_product_attention = missing  # type: ignore[assignment]
+    functional.scaled_dot_product_attention = missing

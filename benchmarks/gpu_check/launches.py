@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu_check.bench import Bench
@@ -41,8 +40,8 @@ def launches_of(bench: Bench, call: Callable[[], object]) -> Launches:
         call()
         bench.sync()
     events = list(profiler.events() or ())
-    where = DeviceType.CUDA if bench.cuda else DeviceType.CPU
-    kernels = [event for event in events if event.device_type == where]
+    where = "CUDA" if bench.cuda else "CPU"
+    kernels = [event for event in events if event.device_type.name == where]
     by_name: dict[str, float] = {}
     for event in kernels:
         spent = event.self_device_time_total if bench.cuda else event.self_cpu_time_total
