@@ -256,7 +256,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _device(args: argparse.Namespace) -> torch.device:
-    from indextts.stages.networks import choose_device
+    from indextts.stages.device import choose_device
 
     return choose_device(args.device)
 

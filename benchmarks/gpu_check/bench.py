@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gc
-import inspect
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from benchmarks.gpu_check.shapes import Shapes, official_shapes, small_shapes, t
 from benchmarks.gpu_check.weights import make_gpt, make_networks
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio
-from indextts.stages.networks import PRECISIONS, Networks
+from indextts.stages.device import PRECISIONS
+from indextts.stages.networks import Networks
 
 T = TypeVar("T")
 
@@ -102,15 +102,21 @@ class Bench:
             torch.cuda.synchronize(self.device)
 
 
+def load_engine(bench: Bench, model_dir: Path, precision: str, *, graphs: bool = True) -> IndexTTS2:
+    """An engine from a model directory, likewise."""
+    return IndexTTS2(
+        model_dir,
+        str(bench.device),
+        precision,
+        "off",
+        verbalizer=bench.verbalizer,
+        cuda_graphs="auto" if graphs else "off",
+    )
+
+
 def engine_of(networks: Networks, *, graphs: bool = True) -> IndexTTS2:
     """An engine without DeepSpeed, with or without recorded steps."""
     return IndexTTS2.from_networks(networks, "off", cuda_graphs="auto" if graphs else "off")
-
-
-def graph_option(graphs: bool) -> dict[str, Any]:
-    """The argument that switches recorded steps, where the engine has it."""
-    known = inspect.signature(IndexTTS2.__init__).parameters
-    return {"cuda_graphs": "auto" if graphs else "off"} if "cuda_graphs" in known else {}
 
 
 def dtype_of(precision: str) -> torch.dtype:

@@ -12,6 +12,7 @@ from benchmarks.gpu_check import faults
 from benchmarks.gpu_check.bench import Bench
 from benchmarks.gpu_check.catalogue import PARTS
 from benchmarks.gpu_check.rows import Rows
+from indextts.stages.device import set_cuda_arithmetic
 
 
 def run_part(args: argparse.Namespace, fault: faults.Fault | None) -> int:
@@ -23,8 +24,8 @@ def run_part(args: argparse.Namespace, fault: faults.Fault | None) -> int:
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            # As the engine sets it when it loads a model; ours are not loaded.
-            torch.backends.cudnn.allow_tf32 = False
+            # As the engine does when it loads a model; ours are not loaded.
+            set_cuda_arithmetic(tf32=False)
         faults.begin(fault)
         importlib.import_module(part.module).run(rows, bench)
     except Exception as error:

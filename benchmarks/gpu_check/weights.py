@@ -18,15 +18,16 @@ from indextts.layers.rep_codec import RepCodec
 from indextts.layers.w2v_bert import W2VBertEncoder
 from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
+from indextts.stages.device import PRECISIONS
 from indextts.stages.emotion import EmotionMatrix
 from indextts.stages.emotion_text import EmotionReader
-from indextts.stages.networks import PRECISIONS, Networks
+from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceNetworks
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.speaker_style import SpeakerStyle
 from indextts.stages.text import FrontEndResult, Segment, TextFrontEnd
-from indextts.stages.vocoder import Vocoder
+from indextts.stages.vocoder import Vocoder, usual_window
 from indextts.utils.checkpoint import StateDict, load_into
 
 M = TypeVar("M", bound=nn.Module)
@@ -61,6 +62,7 @@ def make_networks(
     style = config.s2mel.style_encoder
     random = torch.Generator(drawn_on).manual_seed(seed + 4)
     rows = sum(config.emo_num)
+    bigvgan = make(lambda: BigVGAN(shapes.bigvgan), 7)
     return Networks(
         config=config,
         text=WordFrontEnd(config.gpt),
@@ -76,7 +78,7 @@ def make_networks(
             preprocess=config.s2mel.preprocess_params,
         ),
         codec=codec,
-        vocoder=Vocoder(make(lambda: BigVGAN(shapes.bigvgan), 7)),
+        vocoder=Vocoder(bigvgan, usual_window(bigvgan, device)),
         emotions=EmotionMatrix(
             torch.randn(rows, style.dim, generator=random, device=drawn_on).to(device),
             torch.randn(rows, config.gpt.model_dim, generator=random, device=drawn_on).to(device),

@@ -56,14 +56,16 @@ class PretendTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, real: Tensor, device: torch.device, gpu: PretendCuda) -> PretendTensor:
-        made = torch.Tensor._make_wrapper_subclass(
-            cls,
-            real.size(),
-            strides=real.stride(),
-            storage_offset=real.storage_offset(),
-            dtype=real.dtype,
-            device=device,
-        )
+        # Under inference mode a view of a parameter would be refused.
+        with torch.inference_mode(False):
+            made = torch.Tensor._make_wrapper_subclass(
+                cls,
+                real.size(),
+                strides=real.stride(),
+                storage_offset=real.storage_offset(),
+                dtype=real.dtype,
+                device=device,
+            )
         made.numbers, made.gpu = real, gpu
         return made
 
@@ -159,6 +161,7 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
 
     def __enter__(self) -> PretendCuda:
         torch._C._ensureCUDADeviceGuardSet()
+        self._stack.enter_context(_same_arithmetic_after())
         # Module.to() would put our tensors under the skin of the old ones.
         overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
         torch.__future__.set_overwrite_module_params_on_conversion(True)
@@ -336,7 +339,12 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             host.data_ptr() in self._pinned
         ):
             value = source.clone()
-            self._in_flight.append(lambda: host.copy_(value))
+
+            def arrive() -> None:
+                with torch.inference_mode():
+                    host.copy_(value)
+
+            self._in_flight.append(arrive)
         else:
             self.host_waits("copy_ to the CPU", args[1].device)
             host.copy_(source)
@@ -421,6 +429,24 @@ class _Event:
 
     def elapsed_time(self, later: _Event) -> float:
         return 1e3 * (later._at - self._at)
+
+
+@contextlib.contextmanager
+def _same_arithmetic_after() -> Iterator[None]:
+    """The settings of torch that an engine on CUDA changes, brought back."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    names = (
+        "allow_tf32",
+        "allow_fp16_reduced_precision_reduction",
+        "allow_bf16_reduced_precision_reduction",
+    )
+    before, tf32 = {name: getattr(matmul, name) for name in names}, cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(matmul, name, value)
+        cudnn.allow_tf32 = tf32
 
 
 def engine_line() -> str:

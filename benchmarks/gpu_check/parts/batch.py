@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.gpu_check.bench import Bench, engine_of, graph_option
+from benchmarks.gpu_check.bench import Bench, engine_of, load_engine
 from benchmarks.gpu_check.rows import Rows
 from benchmarks.gpu_check.workloads import Workload, request_of
 from indextts.infer_v2 import IndexTTS2
@@ -20,14 +20,7 @@ def run(rows: Rows, bench: Bench) -> None:
 def _engine(bench: Bench) -> IndexTTS2:
     if bench.model_dir is None:
         return engine_of(bench.official(bench.daily))
-    return IndexTTS2(
-        bench.model_dir,
-        str(bench.device),
-        "auto",
-        "off",
-        verbalizer=bench.verbalizer,
-        **graph_option(True),
-    )
+    return load_engine(bench, bench.model_dir, bench.daily)
 
 
 def _measure(rows: Rows, bench: Bench, engine: IndexTTS2, count: int) -> None:

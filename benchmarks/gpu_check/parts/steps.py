@@ -26,7 +26,8 @@ from benchmarks.gpu_check.rows import Rows
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam
 from indextts.stages.decoding.recorder import GraphRecorder
-from indextts.stages.networks import Networks, precision_name
+from indextts.stages.device import precision_name
+from indextts.stages.networks import Networks
 from indextts.stages.semantic_gpt import SemanticGPT
 
 PREFIX = 60
