@@ -52,7 +52,7 @@ def _compare(
     recorder = GraphRecorder(bench.device)
     free = free_session(model, prefixes, beams)
     recorded = recording_session(tested, prefixes, beams, recorder)
-    steps = bench.pick(560, 60)
+    steps = bench.pick(560, 24)
     codes = config.start_mel_token
     tokens = torch.randint(0, codes, (steps + 1, sequences * beams), generator=random)
     parents = _parents(steps + 1, sequences, beams, random).to(bench.device) if beams > 1 else None

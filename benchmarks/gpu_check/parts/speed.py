@@ -18,11 +18,15 @@ from indextts.stages.networks import Networks
 def run(rows: Rows, bench: Bench) -> None:
     engines = Engines(rows, bench)
     short, medium, long = workloads(bench)
-    _measure(rows, bench, engines, bench.daily, (short, medium, long), first=True)
-    _measure(rows, bench, engines, bench.daily, (medium, long), fast=True, label="TF32")
-    _measure(rows, bench, engines, bench.daily, (short, medium), graphs=False, label="graphs off")
+    daily = bench.daily
+    with rows.guard(daily):
+        _measure(rows, bench, engines, daily, (short, medium, long), first=True)
+    with rows.guard(f"{daily}, TF32"):
+        _measure(rows, bench, engines, daily, (medium, long), fast=True, label="TF32")
+    with rows.guard(f"{daily}, graphs off"):
+        _measure(rows, bench, engines, daily, (short, medium), graphs=False, label="graphs off")
     for precision in bench.precisions:
-        if precision != bench.daily:
+        if precision != daily:
             with rows.guard(precision):
                 _measure(rows, bench, engines, precision, (medium,))
 

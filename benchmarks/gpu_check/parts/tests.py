@@ -21,22 +21,26 @@ def run(rows: Rows, bench: Bench) -> None:
     if not files:
         rows.skip("tests", "none is marked")
         return
-    words = [sys.executable, "-m", "pytest", "-q", "-rfEs", "-m", "cuda", "-p", "no:cacheprovider"]
+    words = [sys.executable, "-m", "pytest", "-v", "-rfEs", "-m", "cuda", "-p", "no:cacheprovider"]
     # Our options are strict, but a bare machine lacks the plugins that know some of them.
     words += ["--override-ini=addopts=", "-W", "ignore::pytest.PytestConfigWarning"]
-    done = subprocess.run(
+    last = ""
+    with subprocess.Popen(
         [*words, *map(str, files)],
         cwd=ROOT,
         env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         text=True,
         stdout=subprocess.PIPE,
-        check=False,
-    )
-    sys.stdout.write(done.stdout)
-    found = {kind: int(count) for count, kind in _COUNT.findall(done.stdout)}
+    ) as process:
+        assert process.stdout is not None
+        # As they come: of a test that hangs the lines before it are heard.
+        for line in process.stdout:
+            sys.stdout.write(line)
+            last = line if line.strip() else last
+    found = {kind: int(count) for count, kind in _COUNT.findall(last)}
     note = ", ".join(f"{count} {kind}" for kind, count in found.items()) or "no summary"
     ran = found.get("passed" if bench.cuda else "skipped", 0) > 0
-    rows.check("tests marked cuda", done.returncode == 0 and ran, note)
+    rows.check("tests marked cuda", process.returncode == 0 and ran, note)
 
 
 def marked_files(folder: Path) -> list[Path]:
