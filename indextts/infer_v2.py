@@ -29,9 +29,10 @@ from indextts.stages.device import (
     choose_device,
     choose_precision,
     cuda_problem,
+    precision_name,
     set_cuda_arithmetic,
 )
-from indextts.stages.networks import load_networks
+from indextts.stages.networks import Networks, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stream import SpeechStream, collect
@@ -57,7 +58,8 @@ class IndexTTS2:
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         deepspeed: "auto" or "off".
-        verbalizer: who reads numbers and signs, "wetext" or "wetextprocessing".
+        verbalizer: who reads numbers and signs: "wetext", "wetextprocessing", or "none" for texts
+            that are all words.
         cache_bytes: bound on what is remembered of reference clips.
         cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
@@ -93,11 +95,46 @@ class IndexTTS2:
         if self._device.type == "cuda":
             set_cuda_arithmetic(tf32=tf32)
         self.precision = choose_precision(precision, self._device)
-        self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
-        self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
-        self._decoder = CodeDecoder(self._networks.gpt, deepspeed, cuda_graphs)
+        networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
+        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
         if warm_up and self._device.type == "cuda":
             self._warm_up()
+
+    @classmethod
+    def from_networks(
+        cls,
+        networks: Networks,
+        deepspeed: str = "auto",
+        *,
+        cuda_graphs: str = "auto",
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> IndexTTS2:
+        """An engine of networks that were not read from a directory; for tests and benchmarks.
+
+        Args:
+            networks: all on one device, the GPT in one of the precisions.
+            deepspeed, cache_bytes: as above.
+            cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
+        """
+        engine = cls.__new__(cls)
+        engine.model_dir = Path("networks")
+        engine.device_notice = ""
+        engine._device = networks.gpt.device
+        engine.precision = precision_name(networks.gpt.dtype)
+        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        return engine
+
+    def _assemble(
+        self, networks: Networks, deepspeed: str, cuda_graphs: str, cache_bytes: int
+    ) -> None:
+        self._networks = networks
+        self._reference = ReferenceEncoder(networks.reference, cache_bytes)
+        self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
+
+    @property
+    def networks(self) -> Networks:
+        """The stages' networks, for those who measure or compare them one by one."""
+        return self._networks
 
     @property
     def facts(self) -> ModelFacts:

@@ -107,8 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument(
         "--verbalizer",
         default="wetext",
-        choices=("wetext", "wetextprocessing"),
-        help="reads numbers and signs",
+        choices=("wetext", "wetextprocessing", "none"),
+        help="reads numbers and signs; none: the text is all words",
     )
 
 

@@ -47,6 +47,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def precision_name(dtype: torch.dtype) -> str:
+    """The name in :data:`PRECISIONS`."""
+    return next(name for name, value in PRECISIONS.items() if value == dtype)
+
+
 def cuda_problem(environ: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> str:
     """Why CUDA cannot be used although this machine seems to have a GPU; else an empty text.
 

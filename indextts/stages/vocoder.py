@@ -66,6 +66,11 @@ class Vocoder:
         self._window = window
 
     @property
+    def model(self) -> BigVGAN:
+        """The generator."""
+        return self._model
+
+    @property
     def samples_per_frame(self) -> int:
         return self._model.samples_per_frame
 
@@ -158,8 +163,12 @@ def load_vocoder(checkpoint: Path, config: Path, device: torch.device | str = "c
     if not any(key.endswith(".filter") for key in state):
         state.update(_computed_filters(model))
     load_into(model, state, checkpoint, device=device)
-    on_cuda = torch.device(device).type == "cuda"
-    return Vocoder(model, max(CUDA_WINDOW, 3 * model.margin) if on_cuda else None)
+    return Vocoder(model, usual_window(model, torch.device(device)))
+
+
+def usual_window(model: BigVGAN, device: torch.device) -> int | None:
+    """The window of :class:`Vocoder` that suits a device."""
+    return max(CUDA_WINDOW, 3 * model.margin) if device.type == "cuda" else None
 
 
 def _computed_filters(model: BigVGAN) -> StateDict:
