@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,12 @@ EMOTIONS = (
     "surprised",
     "calm",
 )
+
+
+# How a text is read: as a person reads it aloud, as the original does, or not at all because it
+# is spoken text already.
+Normalization = Literal["natural", "reference", "off"]
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +89,10 @@ class SynthesisRequest:
         seed: makes the result reproducible; None draws one (it is in the result).
         interval_silence: pause between segments in ms.
         max_text_tokens_per_segment: longest segment in text tokens.
-        quick_streaming_tokens: keeps the first segments short (0 = off).
+        quick_streaming_tokens: bound on the first segment; each one after it may be twice as long
+            as the one before (0 = off).
+        normalization: how the text is read: "natural", "reference" or "off"; None is the engine's
+            own way.
         segments_per_batch: how many segments are decoded together; 1 gives the first sound soonest.
         sampling: how codes are drawn: changes of the model's defaults, or all options.
     """
@@ -99,6 +109,7 @@ class SynthesisRequest:
     max_text_tokens_per_segment: int = 120
     quick_streaming_tokens: int = 0
     segments_per_batch: int = 4
+    normalization: Normalization | None = None
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
 
     def __post_init__(self) -> None:
@@ -120,6 +131,10 @@ class SynthesisRequest:
             self.max_text_tokens_per_segment >= 4, "max_text_tokens_per_segment must be at least 4"
         )
         check(self.quick_streaming_tokens >= 0, "quick_streaming_tokens must not be negative")
+        check(
+            self.normalization in (None, *NORMALIZATIONS),
+            f"normalization must be one of {', '.join(NORMALIZATIONS)}",
+        )
         check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
 
 
@@ -186,6 +201,7 @@ class SegmentAudio:
         sample_rate: in Hz.
         pause: samples of silence that belong behind this segment (0 for the last one).
         truncated: the length bound was hit; the end of the segment may be missing.
+        spoken_text: the words that were spoken, as people write them.
     """
 
     index: int
@@ -197,6 +213,7 @@ class SegmentAudio:
     sample_rate: int
     pause: int
     truncated: bool
+    spoken_text: str = ""
 
 
 @dataclass(frozen=True, eq=False)
