@@ -74,7 +74,9 @@ def _end_mark(text: str, begin: int, end: int, run: str) -> tuple[int, str, Kind
 
 def _begins_sentence(text: str, at: int) -> bool:
     rest = text[at : at + 8].lstrip(" \"'”’)」』")
-    return not rest or not (rest[0].isascii() and rest[0].islower()) and rest[0] not in ",;:，；："
+    return not rest or (
+        not (rest[0].isascii() and rest[0].islower()) and rest[0] not in ",;:，；："
+    )
 
 
 def _apostrophe(text: str, at: int) -> tuple[int, str, Kind]:

@@ -238,7 +238,7 @@ def _needs_blank(last: str, text: str, kind: Kind) -> bool:
     first = text[0]
     if not (first.isascii() and first.isalnum()):
         return False
-    return last.isascii() and (last.isalnum() or last in ",.?!") or last == "…"
+    return (last.isascii() and (last.isalnum() or last in ",.?!")) or last == "…"
 
 
 def _closed(text: str) -> str:

@@ -6,21 +6,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from indextts.stages.text.natural import chinese_numbers, english_numbers
-from indextts.stages.text.natural.rules import Rule, alternatives
 from indextts.stages.text.glossary import Language
+from indextts.stages.text.natural import chinese_numbers, english_numbers
+from indextts.stages.text.natural.rules import Rule, alternatives, listed
 
-_TLDS = (
-    "com org net edu gov mil int info biz io ai app dev co me tv uk us eu de fr es it nl be ch at ru cn jp"
-    " kr tw hk sg in au nz ca br mx se no fi dk pl cz ie xyz online site tech cloud shop blog news wiki"
-    " page link live pro club top vip design academy"
-).split()
-_EXTENSIONS = (
-    "txt pdf md json yaml yml csv tsv xml html htm css js ts tsx jsx py ipynb rb go rs java kt c h cpp hpp"
-    " cs php sh bat exe dll so zip tar gz rar png jpg jpeg gif svg webp bmp mp3 mp4 wav flac ogg mov avi"
-    " mkv doc docx xls xlsx ppt pptx log ini toml cfg conf env lock sql db iso dmg apk epub tex bin pth pt"
-    " safetensors onnx gguf"
-).split()
+_TLDS = listed(
+    """
+com org net edu gov mil int info biz io ai app dev co me tv uk us eu de fr es it nl be ch at ru cn
+jp kr tw hk sg in au nz ca br mx se no fi dk pl cz ie xyz online site tech cloud shop blog news
+wiki page link live pro club top vip design academy
+"""
+)
+_EXTENSIONS = listed(
+    """
+txt pdf md json yaml yml csv tsv xml html htm css js ts tsx jsx py ipynb rb go rs java kt c h cpp
+hpp cs php sh bat exe dll so zip tar gz rar png jpg jpeg gif svg webp bmp mp3 mp4 wav flac ogg mov
+avi mkv doc docx xls xlsx ppt pptx log ini toml cfg conf env lock sql db iso dmg apk epub tex bin
+pth pt safetensors onnx gguf
+"""
+)
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})"
 _TAIL = r"(?:[/?#][A-Za-z0-9/?#%&=_.~+:@!$,;*-]{0,300})?"
 # A mark at the very end belongs to the sentence.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from indextts.stages.text.natural.chinese_numbers import count, number
-from indextts.stages.text.natural.rules import Rule, after, alternatives, before
+from indextts.stages.text.natural.rules import Rule, after, alternatives, before, listed
 from indextts.stages.text.natural.units import CURRENCIES, RATES, UNITS
 
 # Thousands with commas, or a plain run of digits; then decimals.  No part of a version.
@@ -13,13 +13,18 @@ NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d|,\d)|\d++)(?:\.\d++)?+(?!\.\d)"
 DASH = r"(?: ?[-–—~−] ?|到|至)"
 SCALE = r"(?:[十百千]?[万亿]|[百千])"
 # In front of these 2 is 两.
-_MEASURES = (
-    "个 位 名 人 口 只 支 枝 条 张 件 本 台 部 辆 架 艘 座 间 家 所 栋 幢 扇 把 双 对 副 套 组 批 群 层 块 片 瓶 杯 碗 盘"
-    " 袋 盒 箱 包 斤 公斤 千克 克 吨 两 米 公里 千米 厘米 毫米 里 公顷 亩 升 毫升 元 美元 欧元 英镑 日元 块钱 分钱 年 周 天"
-    " 小时 分钟 秒 秒钟 刻钟 个月 星期 晚 夜 岁 次 遍 趟 回 场 届 倍 种 类 项 款 样 份 篇 首 句 段 行 页 章 节 集 期 轮 步 声"
-    " 道 门 颗 粒 滴 朵 棵 株 匹 头 尾 根 枚 发 颗 枪 顿 餐 桌 席 排 列 车 船 度 摄氏度 成 股 笔 单 起 宗 桩 阵 番 口 点儿"
-    " 秒 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司 倍 方 任 代 辈 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者"
-).split()
+_MEASURES = listed(
+    """
+个 位 名 人 口 只 支 枝 条 张 件 本 台 部 辆 架 艘 座 间 家 所 栋 幢 扇
+把 双 对 副 套 组 批 群 层 块 片 瓶 杯 碗 盘 袋 盒 箱 包 斤 公斤 千克 克
+吨 两 米 公里 千米 厘米 毫米 里 公顷 亩 升 毫升 元 美元 欧元 英镑 日元 块钱
+分钱 年 周 天 小时 分钟 秒 秒钟 刻钟 个月 星期 晚 夜 岁 次 遍 趟 回 场 届 倍
+种 类 项 款 样 份 篇 首 句 段 行 页 章 节 集 期 轮 步 声 道 门 颗 粒 滴
+朵 棵 株 匹 头 尾 根 枚 发 颗 枪 顿 餐 桌 席 排 列 车 船 度 摄氏度 成 股
+笔 单 起 宗 桩 阵 番 口 点儿 秒 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司
+倍 方 任 代 辈 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
+"""
+)
 _NO_TWO = ("月份", "年级", "年代", "面体", "号", "楼", "日")
 _MEASURE_WORD = re.compile(alternatives(set(_MEASURES)))
 _SIGN = r"(?P<sign>[-−+±~≈<>≤≥]|<=|>=)? ?"

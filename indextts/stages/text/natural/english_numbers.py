@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from indextts.stages.text.natural.rules import listed
+
 _SMALL = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
     *("eighteen", "nineteen"),
 )
-_TENS = ("", "", *"twenty thirty forty fifty sixty seventy eighty ninety".split())
+_TENS = ("", "", *listed("twenty thirty forty fifty sixty seventy eighty ninety"))
 _SCALES = ("", " thousand", " million", " billion", " trillion")
 _ORDINALS = {
     "one": "first",

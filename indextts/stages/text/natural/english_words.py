@@ -10,7 +10,7 @@ import re
 
 from indextts.stages.text.natural.english_numbers import cardinal, ordinal
 from indextts.stages.text.natural.english_times import DAYS
-from indextts.stages.text.natural.rules import Rule, after, alternatives, before
+from indextts.stages.text.natural.rules import Rule, after, alternatives, before, listed
 
 # In front of a name.
 _TITLES = {
@@ -153,11 +153,13 @@ _PHRASES = {
 }
 _NAME = r"(?= \(?[\"“]?[A-Z])"
 # What begins a sentence and hardly ever a name.
-_STARTERS = (
-    "The A An This That These Those It He She We They You I In On At But And Or So If When While For"
-    " As After Before There Here What Who Why How Where Its His Her Our Their My Your Not No Yes Then"
-    " However Also With By From To Is Are Was Were Do Does Did Some All Many Most Please Today Now"
-).split()
+_STARTERS = listed(
+    """
+The A An This That These Those It He She We They You I In On At But And Or So If When While For As
+After Before There Here What Who Why How Where Its His Her Our Their My Your Not No Yes Then
+However Also With By From To Is Are Was Were Do Does Did Some All Many Most Please Today Now
+"""
+)
 # The dot stays where it also ends the sentence.
 _DOT = rf"(?:(?=\.[\"”')\]]*(?:\s*$|\s*[\n\r]|\s+(?:{'|'.join(_STARTERS)})\b))|\.)"
 _TITLE_RULE = re.compile(rf"(?P<word>{alternatives(_TITLES)})\.?{_NAME}")

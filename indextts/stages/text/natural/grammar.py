@@ -22,12 +22,14 @@ from indextts.stages.text.natural.addresses import address_rules
 from indextts.stages.text.natural.chinese_numbers import digits as chinese_digits
 from indextts.stages.text.natural.chinese_numbers import name as chinese_name
 from indextts.stages.text.natural.english_codes import code_words, version
-from indextts.stages.text.natural.rules import Rule, after
+from indextts.stages.text.natural.rules import Rule, after, listed
 
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau"
-    " upsilon phi chi psi omega"
-).split()
+_GREEK = listed(
+    """
+alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau
+upsilon phi chi psi omega
+"""
+)
 _GREEK_LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
 _GREEK_NAMES = {
     **dict(zip(_GREEK_LETTERS, _GREEK, strict=True)),

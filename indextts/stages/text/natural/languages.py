@@ -53,7 +53,8 @@ def language_runs(text: str, check: Callable[[], None]) -> LanguageRuns:
         runs += _sentence_runs(text, begin, end)
     fallback: Language = "en" if _ENGLISH_SIGN.search(text) else "zh"
     known = next((language for _, language in runs if language), fallback)
-    begins, languages = [], []
+    begins: list[int] = []
+    languages: list[Language] = []
     for begin, language in runs:
         known = language or known
         if not languages or languages[-1] != known:

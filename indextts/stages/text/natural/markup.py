@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Iterator
 
+from indextts.stages.text.natural.rules import listed
 from indextts.stages.text.spans import Edit, Tracked
 
 FIRM_BREAK = "\r"
@@ -25,7 +26,7 @@ _INLINE = re.compile(
     r"|(?<![A-Za-z0-9)\u3400-\u9fff])[*_](?=[^\s*_\d])|(?<=[^\s*_])[*_](?![A-Za-z0-9(*_]))"
 )
 _INLINE_SIGN = re.compile(r"[<\[&*_~`]")
-_LINE_TAGS = frozenset("br p div li ul ol tr td th table h1 h2 h3 h4 h5 h6 hr blockquote".split())
+_LINE_TAGS = frozenset(listed("br p div li ul ol tr td th table h1 h2 h3 h4 h5 h6 hr blockquote"))
 
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _CLOSING_HASHES = re.compile(r" +#{1,6} *$")

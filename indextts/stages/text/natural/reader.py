@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from indextts.stages.text.glossary import Glossary, Language
 from indextts.stages.text.characters import CharacterFolder
+from indextts.stages.text.glossary import Glossary, Language
+from indextts.stages.text.marks import join_marks, read_mark
 from indextts.stages.text.natural.grammar import Tables, tables_of
 from indextts.stages.text.natural.languages import LanguageRuns, language_runs
 from indextts.stages.text.natural.markup import strip_markup
-from indextts.stages.text.marks import join_marks, read_mark
 from indextts.stages.text.natural.pinyin import read_pinyin
-from indextts.stages.text.natural.rules import first_hit
+from indextts.stages.text.natural.rules import first_hit, listed
 from indextts.stages.text.spans import Kind, Span, Tracked
 
 _TOKEN = re.compile(
@@ -32,18 +32,20 @@ _SUM_SIGNS = frozenset("-–—~−+÷×*=/<>≤≥≠≈")
 _ADDRESS_SIGNS = frozenset(".@:/_-+\\")
 _MAIL_AHEAD = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]")
 _CURRENCY_WORDS = frozenset(
-    "US A C S HK NT CN JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF".split()
+    listed("US A C S HK NT CN JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF")
 )
 # Words that begin a reading, in any case; others pass without a look at the rules.
 _CUE_WORDS = frozenset(
-    """
-mr mrs ms dr prof rev hon gov sen rep pres gen col maj capt lt sgt cpl fr st mt ft messrs ave rd blvd ln hwy
-sq jr sr inc ltd corp co bros esq pl ct dept univ no nos fig figs eq sec ch chap vol p pp art c ca apt ext rm
-tel approx est v ver vs etc govt incl excl esp resp misc max min avg al cf viz e i a w b n ph m mon tue tues
-wed thu thur thurs fri sat sun aka o'clock
-jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september
-october november december ad
-""".split()
+    listed(
+        """
+mr mrs ms dr prof rev hon gov sen rep pres gen col maj capt lt sgt cpl fr st mt ft messrs ave rd
+blvd ln hwy sq jr sr inc ltd corp co bros esq pl ct dept univ no nos fig figs eq sec ch chap vol p
+pp art c ca apt ext rm tel approx est v ver vs etc govt incl excl esp resp misc max min avg al cf
+viz e i a w b n ph m mon tue tues wed thu thur thurs fri sat sun aka o'clock jan feb mar apr may
+jun jul aug sep sept oct nov dec january february march april june july august september october
+november december ad
+"""
+    )
 )
 _ROMAN = frozenset("IVXL")
 

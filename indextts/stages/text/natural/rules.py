@@ -61,3 +61,8 @@ def alternatives(words: Iterable[str]) -> str:
     """A pattern for one of `words`, the longest first."""
     ordered: Sequence[str] = sorted(words, key=len, reverse=True)
     return "(?:" + "|".join(map(re.escape, ordered)) + ")"
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a table that is written as text."""
+    return tuple(text.split())

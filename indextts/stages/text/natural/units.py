@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from indextts.stages.text.natural.rules import listed
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -122,7 +124,7 @@ ft² | square foot | square feet | 平方英尺
 )
 
 # Behind a blank these could be words or names.
-GLUED_ONLY = frozenset("s h t A N J v w l V W L".split())
+GLUED_ONLY = frozenset(listed("s h t A N J v w l V W L"))
 
 # What stands behind the slash of a rate.
 RATES: Mapping[str, tuple[str, str]] = {
