@@ -18,6 +18,8 @@ from indextts.stages.text.spans import Edit, Tracked
 _USUAL = " -~\n\u3007\u3400-\u9fff，。、—–…“”‘《》〈〉「」『』【】〔〕«»·−"
 _UNUSUAL = re.compile(f"[^{_USUAL}]")
 
+_TONE_BEHIND = re.compile("(?:e|an?|n)?[1-5](?![0-9])")
+
 # character -> the same in plainer ones
 _PLAIN: Mapping[str, str] = {
     **dict.fromkeys("‐‑﹣⁃", "-"),
@@ -146,6 +148,9 @@ def _plain_edits(text: str) -> Iterator[Edit]:
         if character == "\r" and text[begin + 1 : begin + 2] == "\n":
             yield Edit(begin, begin + 1, "")
             continue
+        if character in "üÜ" and _TONE_BEHIND.match(text, begin + 1):
+            yield Edit(begin, begin + 1, "v")  # of pinyin, as the vocabulary has it
+            continue
         new = known.get(character)
         if new is None:
             new = known[character] = _plain(character)
@@ -200,4 +205,4 @@ def _number_sign(character: str) -> str:
     value = unicodedata.numeric(character, None)
     if value is None or value != int(value):
         return plain
-    return str(int(value)) if unicodedata.category(character) == "Nl" else f" {int(value)} "
+    return str(int(value)) if unicodedata.category(character) == "Nl" else f" {int(value)}，"

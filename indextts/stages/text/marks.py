@@ -18,6 +18,8 @@ _EMOTICON = re.compile(
     r"(?:(?<![^\s.!?。！？])[:;=][-']?[)(\[\]DPpOo/|]|(?<![A-Za-z0-9])(?:[xX]D|<3|\^[_.-]?\^|T_T|>_<))"
     r"(?![A-Za-z0-9\u3400-\u9fff])"
 )
+# "file(s)"
+_PLURAL = re.compile(r"\((e?s)\)")
 _STRENGTH = {Kind.PAUSE: 1, Kind.END: 2}
 
 
@@ -32,7 +34,7 @@ def read_mark(text: str, at: int) -> tuple[int, str, Kind] | None:
         return _end_mark(text, at, run.end(), run[0])
     emoticon = _EMOTICON.match(text, at)
     if emoticon:
-        return emoticon.end(), "", Kind.PAUSE
+        return emoticon.end(), " ", Kind.WORDS
     if character == "\r":
         return at + 1, ".", Kind.END
     if character == "'":
@@ -47,11 +49,11 @@ def read_mark(text: str, at: int) -> tuple[int, str, Kind] | None:
     if character == "-":
         return _hyphen(text, at)
     if character == "~":
-        return at + 1, "", Kind.PAUSE
+        return at + 1, " ", Kind.WORDS
     if character == PICTURE:
         following = text[at + 1 : at + 4].lstrip(PICTURE + " ")
         begins = following[:1].isupper() or "\u3400" <= following[:1] <= "\u9fff"
-        return at + 1, "," if begins else "", Kind.PAUSE
+        return (at + 1, ",", Kind.PAUSE) if begins else (at + 1, " ", Kind.WORDS)
     return None
 
 
@@ -100,7 +102,8 @@ def _bracket(text: str, at: int) -> tuple[int, str, Kind]:
     else:
         inside_word = character in "([" and at > 0 and _is_latin(text[at - 1])
     if inside_word or character in "{}":
-        return at + 1, "", Kind.WORDS
+        plural = _PLURAL.match(text, at)
+        return (plural.end(), plural[1], Kind.WORDS) if plural else (at + 1, " ", Kind.WORDS)
     return at + 1, ",", Kind.PAUSE
 
 
@@ -140,6 +143,9 @@ def join_marks(spans: Iterable[Span]) -> Iterator[Span]:
             yield from _joined(group, spoke=spoke, last=False)
             yield span
             group, spoke = [], True
+        elif span.kind in (Kind.WORDS, Kind.READING):
+            if not group:
+                yield span
         elif span.text.strip():
             group.append(span)
     yield from _joined(group, spoke=spoke, last=True)

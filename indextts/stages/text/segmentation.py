@@ -210,18 +210,19 @@ def _atoms(spans: Iterable[Span]) -> Iterator[Span]:
 def spoken_text(spans: Iterable[Span]) -> str:
     """The text of spans, with the blanks that are missing between them."""
     parts: list[str] = []
-    last = ""
+    last, kind = "", Kind.WORDS
     for span in spans:
         text = span.text
         if not text:
             continue
+        joined = span.kind is kind is Kind.WORDS
         if span.kind in (Kind.END, Kind.PAUSE, Kind.CLOSE):
             if parts:
                 parts[-1] = parts[-1].rstrip()
-        elif _needs_blank(last, text, span.kind):
+        elif not joined and _needs_blank(last, text, span.kind):
             parts.append(" ")
         parts.append(text)
-        last = text[-1]
+        last, kind = text[-1], span.kind
     return tidy_blanks("".join(parts))
 
 

@@ -11,7 +11,7 @@ from indextts.stages.text.natural.units import CURRENCIES, RATES, UNITS
 # Thousands with commas, or a plain run of digits; then decimals.  No part of a version.
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d|,\d)|\d++)(?:\.\d++)?+(?!\.\d)"
 DASH = r"(?: ?[-–—~−] ?|到|至)"
-SCALE = r"(?:[十百千]?[万亿]|[百千])"
+SCALE = r"(?:[十百千]?(?:万亿|[万亿])|[百千])"
 # In front of these 2 is 两.
 _MEASURES = listed(
     """
@@ -22,10 +22,10 @@ _MEASURES = listed(
 种 类 项 款 样 份 篇 首 句 段 行 页 章 节 集 期 轮 步 声 道 门 颗 粒 滴
 朵 棵 株 匹 头 尾 根 枚 发 颗 枪 顿 餐 桌 席 排 列 车 船 度 摄氏度 成 股
 笔 单 起 宗 桩 阵 番 口 点儿 秒 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司
-倍 方 任 代 辈 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
+倍 方 任 辈 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
 """
 )
-_NO_TWO = ("月份", "年级", "年代", "面体", "号", "楼", "日")
+_NO_TWO = ("单元", "月份", "年级", "年代", "面体", "号", "楼", "日")
 _MEASURE_WORD = re.compile(alternatives(set(_MEASURES)))
 _SIGN = r"(?P<sign>[-−+±~≈<>≤≥]|<=|>=)? ?"
 _SIGNS = {
@@ -63,22 +63,23 @@ _MONEY_BEHIND = re.compile(
     rf"(?![A-Za-z0-9])(?P<named>(?!))?(?P<rate>/)?"
 )
 _MEASURE = re.compile(
-    rf"{_SIGN}(?P<low>{NUMBER})(?: ?(?P<lowunit>{_UNIT}))?"
-    rf"(?:{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}))?"
+    rf"{_SIGN}(?P<low>{NUMBER})"
+    rf"(?:(?: ?(?P<lowunit>{_UNIT}))?{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}))?"
     rf" ?(?P<unit>{_UNIT})(?:/(?P<rate>{alternatives(RATES)}))?(?![A-Za-z0-9²³])"
 )
 _COUNT = re.compile(
-    rf"{_SIGN}(?P<low>{NUMBER})(?P<lowscale>{SCALE})?(?P<lowword>[\u4e00-\u9fff]{{0,2}}?)"
-    rf"(?:{DASH}(?P<high>{NUMBER}))?(?P<plus>\+)?(?P<scale>{SCALE})?"
+    rf"{_SIGN}(?P<low>{NUMBER})"
+    rf"(?:(?P<lowscale>{SCALE})?(?P<lowword>[\u4e00-\u9fff]{{0,2}}?){DASH}(?P<high>{NUMBER}))?"
+    rf"(?P<scale>{SCALE})?(?P<plus>\+)?"
 )
-_RATE = re.compile(r"/(?P<rate>[\u4e00-\u9fff])")
+_GLUED_ONLY = frozenset("mshgtlwv")
+_TIMES = frozenset(("小时", "秒", "分钟", "天", "周", "月", "年"))
 
 
 def _percent(match: re.Match[str]) -> str:
     name = "百分之" if match["unit"] == "%" else "千分之"
     sign = _SIGNS[match["sign"] or ""]
-    late = sign in ("负", "正", "正负")
-    words = f"{sign}{name}{number(match['low'])}" if late else f"{sign}{name}{number(match['low'])}"
+    words = f"{sign}{name}{number(match['low'])}"
     if match["high"]:
         words += f"到{_SIGNS[match['highsign'] or '']}{name}{number(match['high'])}"
     return words
@@ -109,40 +110,27 @@ def _plain_money(text: str) -> str:
 
 def _measure(match: re.Match[str]) -> str | None:
     symbol = match["unit"]
-    if symbol in ("m", "s", "h", "g", "t", "l", "w", "v", "B") and f" {symbol}" in match[0][-2:]:
+    if symbol in _GLUED_ONLY and match[0].endswith(f" {symbol}"):
         return None
-    if match["lowunit"] and not match["high"]:
-        return None
-    name = UNITS[symbol].zh or f"{' '.join(symbol) if symbol.isupper() else symbol}"
-    below = match["sign"] in ("-", "−")
-    temperature = name.endswith("度") and symbol != "°"
-    low = count(match["low"])
-    first = ("零下" if temperature else "负") + low if below else _SIGNS[match["sign"] or ""] + low
-    words = first
+    name = UNITS[symbol].zh or (" ".join(symbol) if symbol.isupper() else symbol)
+    # Degrees below zero are 零下 in Chinese, all else is negative.
+    minus = "零下" if name.endswith("度") and symbol != "°" else "负"
+    signs = _SIGNS | {"-": minus, "−": minus}
+    amount = signs[match["sign"] or ""] + count(match["low"])
     if match["high"]:
-        minus = match["highsign"] in ("-", "−")
-        high = count(match["high"])
-        words += "到" + (
-            ("零下" if temperature else "负") + high
-            if minus
-            else ("零上" if below and temperature and False else "") + high
-        )
-    if match["rate"]:
-        rate = RATES[match["rate"]][1]
-        if rate == "小时" and before(match, 2) == "时速":
-            return words + name
-        if match["rate"] in ("h", "s", "min", "day", "d", "week", "year", "month"):
-            return f"每{rate}{words}{name}"
-        return f"{words}{name}每{rate}"
-    return words + name
+        amount += f"到{signs[match['highsign'] or '']}{count(match['high'])}"
+    if not match["rate"]:
+        return amount + name
+    rate = RATES[match["rate"]][1]
+    if rate == "小时" and before(match, 2) == "时速":
+        return amount + name
+    return f"每{rate}{amount}{name}" if rate in _TIMES else f"{amount}{name}每{rate}"
 
 
 def _count(match: re.Match[str]) -> str | None:
     """A number in front of a Chinese measure word, or a range of such."""
     low, high = match["low"], match["high"]
-    scale = match["scale"] or ("" if high else match["lowscale"]) or ""
-    if match["lowword"] and not high:
-        return None
+    scale = match["scale"] or ""
     behind = after(match, 4).lstrip(" ")
     word = _MEASURE_WORD.match(behind)
     if not scale and (word is None or behind.startswith(_NO_TWO)):
@@ -160,7 +148,9 @@ def _count(match: re.Match[str]) -> str | None:
     else:
         words = f"{count(low)}{scale}"
     sign = _SIGNS[match["sign"] or ""]
-    return sign + words + ("多" if match["plus"] else "")
+    if match["plus"]:
+        words += "多" if word else "加"
+    return sign + words
 
 
 AMOUNT_RULES: tuple[Rule, ...] = (

@@ -21,7 +21,7 @@ _MOBILE = re.compile(r"(?P<all>1[3-9]\d{9})(?!\d)")
 _PLUS_PHONE = re.compile(r"\+(?P<all>\d{7,15})(?!\d)")
 _IDENTITY = re.compile(r"(?P<all>\d{17}[\dXx])(?![\dA-Za-z])")
 _ADDRESS = re.compile(
-    r"(?P<ip>\d{1,3}(?:\.\d{1,3}){3})(?P<mask>/\d{1,2})?(?::(?P<port>\d{1,5}))?(?![\d.]*\d)"
+    r"(?P<ip>\d{1,3}(?:\.\d{1,3}){3})(?P<mask>/\d{1,2})?(?::(?P<port>\d{1,5}))?(?![\d.]{0,8}\d)"
 )
 _VERSION = re.compile(r"(?P<all>\d{1,6}(?:\.\d{1,6}){2,4})(?!\d)")
 _ROOM = re.compile(
@@ -34,6 +34,8 @@ _DIAL_BEHIND = re.compile(r"电话|急救|报警|指挥|火警|热线|平台|客
 _NAMED = re.compile(
     r"(?P<all>\d{3,4})(?=房|室|航班|次列车|次航班|路公交|路车|国道|省道|医院|团|高地|班次)"
 )
+_THING = re.compile(r"(?P<all>\d{3,4})(?![\dA-Za-z%°]|[.,:]\d| ?[个位名人次只条元块分年行倍字])")
+_THING_CUE = re.compile(r"(?<![A-Za-z])(?:[A-Z]{2,5}|Room|Form|Error|Boeing|Route|Flight) $")
 _LONG = re.compile(r"(?P<all>\d{2,})(?![\d%]|[.,:]\d)")
 _SLANG = re.compile(
     r"(?P<all>666+|996|007|520|1314|233+|985|211|618|404|315)(?![\d%A-Za-z°/-]|[.,:]\d|[\u4e00-\u9fff]?[个位名人只条张件本元块斤克米项倍次天年岁页度万亿分]| ?[~]\d)"
@@ -116,6 +118,10 @@ def _service(match: re.Match[str]) -> str | None:
     return _spoken(match["all"]) if cued else None
 
 
+def _thing(match: re.Match[str]) -> str | None:
+    return digits(match["all"]) if _THING_CUE.search(before(match, 12)) else None
+
+
 def _long(match: re.Match[str]) -> str | None:
     text = match["all"]
     if text[0] == "0" or _CODE_CUE.search(before(match, 12)):
@@ -177,6 +183,7 @@ CODE_RULES: tuple[Rule, ...] = (
         {"住在3-202房间": "住在三杠二零二房间", "住5栋1602室": "住五栋幺六零二室"},
     ),
     Rule("number of a figure", _FIGURE, _figure, {"见图3-1": "见图三杠一"}),
+    Rule("number of a thing", _THING, _thing, {"显卡RTX 4090很贵": "显卡RTX 四零九零很贵"}),
     Rule("number of a service", _SERVICE, _service, {"请拨打12345": "请拨打幺二三四五"}),
     Rule("room in one piece", _NAMED, _whole, {"在302房间": "在三零二房间"}),
     Rule(

@@ -29,7 +29,7 @@ _SCORE_CUE = re.compile(
 _SCORE_BEHIND = re.compile(
     r"(?:战胜|击败|大胜|完胜|逆转|负于|不敌|战平|逼平|领先|落后|获胜|取胜|胜|负|输|赢|险胜|力克)"
 )
-_SPAN = re.compile(rf"(?P<low>{NUMBER}) ?[-–—~] ?(?P<high>{NUMBER})(?![\d]|-\d)")
+_SPAN = re.compile(rf"(?P<low>{NUMBER})(?: ?[–—~] ?|-)(?P<high>{NUMBER})(?![\d]|-\d)")
 _SIZE = re.compile(
     r"(?P<a>\d{1,6}(?:\.\d{1,3})?) ?[x×*] ?(?P<b>\d{1,6}(?:\.\d{1,3})?)(?: ?[x×*] ?(?P<c>\d{1,6}(?:\.\d{1,3})?))?(?![\dA-Za-z])"
 )
@@ -57,6 +57,8 @@ _UNTIL = re.compile(r"[-–—~−]{1,2} ?(?=\d|周|星期|[一二三四五六�
 _UNTIL_UNIT = re.compile(
     r"(?:[年月日号时点分秒元米度周季级章节页期届路楼层]|(?:周|星期|礼拜)[一二三四五六日天]|小时|%) ?$"
 )
+# Series of planes, rockets and the like, whose hyphen is silent: 歼-20.
+_SERIES_NAME = re.compile(r"(?:[歼轰运直教武]|东风|长征|神舟|嫦娥|天宫|快舟|巨浪|鹰击|天问)$")
 _PLUS = re.compile(rf"(?P<number>{NUMBER})\+(?![\d+])")
 _ORDINAL = re.compile(r"(?P<number>\d{1,4})(?P<suffix>st|nd|rd|th)(?![A-Za-z])")
 _SIGNED = re.compile(rf"(?P<sign>[-−+±~≈#])(?P<number>{NUMBER}|\.\d++)")
@@ -108,13 +110,16 @@ def _power(match: re.Match[str]) -> str:
 def _sum(match: re.Match[str]) -> str | None:
     if not re.search(r"(?:\d|[A-Za-z]|\))[%²³]? ?$", before(match, 4)):
         return None
-    if match["sign"] == "-" and " " not in match[0]:
+    if match["sign"] == "-" and before(match, 1) != " ":
         return None
     return _SUM_WORDS[match["sign"]]
 
 
 def _until(match: re.Match[str]) -> str | None:
-    return "到" if _UNTIL_UNIT.search(before(match, 4)) else None
+    front = before(match, 4)
+    if _SERIES_NAME.search(front):
+        return " "
+    return "到" if _UNTIL_UNIT.search(front) else None
 
 
 def _plus(match: re.Match[str]) -> str:

@@ -36,6 +36,7 @@ _SCORE_CUE = re.compile(
 _CENTURY_CUE = re.compile(
     r"(?:历经|经过|长达|距今|约|近|超过|整整|持续|至少|大约|几乎|满|过去|有|共|存活|活了|等了|用了|花了)$"
 )
+_DURATION_CUE = re.compile(r"(?:耗时|用时|历时|时长|成绩|总时间)(?:为|是|了)?$")
 _DAY_BEFORE = re.compile(r"(?:[月年]|[0-9]月)$")
 
 
@@ -109,6 +110,8 @@ def _clock(match: re.Match[str]) -> str | None:
         return None
     hour, minute, second = match["hour"], match["minute"], match["second"]
     name = "两" if hour.lstrip("0") == "2" else _plain(hour)
+    if second and _DURATION_CUE.search(before(match, 4)):
+        return f"{name}小时{_plain(minute)}分{_plain(second)}秒"
     words = f"{name}点"
     if minute == "30" and not second:
         words += "半"

@@ -58,8 +58,8 @@ _MONEY_BEHIND = re.compile(
 )
 _LETTER_UNITS = alternatives(UNITS)
 _MEASURE = re.compile(
-    rf"{_SIGN}(?P<low>{NUMBER}|\.\d++)(?: ?(?P<lowunit>{_LETTER_UNITS}))?"
-    rf"(?:{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}))?"
+    rf"{_SIGN}(?P<low>{NUMBER}|\.\d++)"
+    rf"(?:(?: ?(?P<lowunit>{_LETTER_UNITS}))?{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}))?"
     rf"(?P<gap> |-)?(?P<unit>{_LETTER_UNITS})(?:(?:/| per )(?P<rate>{alternatives(RATES)}))?"
     r"(?![A-Za-z0-9²³])"
 )
@@ -138,8 +138,6 @@ def _measure(match: re.Match[str]) -> str | None:
     if gap == "-" and not symbol.isalpha():
         return None
     low, high = match["low"], match["high"]
-    if match["lowunit"] and not high:
-        return None
     if symbol == "s" and len(low) >= 2 and low.endswith("0"):
         return None  # the 90s
     unit = UNITS[symbol]

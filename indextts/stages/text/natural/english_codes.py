@@ -44,12 +44,12 @@ _CARD = re.compile(r"(?P<all>\d{4}(?P<gap>[ -])\d{4}(?P=gap)\d{4}(?:(?P=gap)\d{1
 _SSN = re.compile(r"(?P<all>\d{3}-\d{2}-\d{4})(?![\d-])")
 _ISBN = re.compile(r"(?P<all>97[89]-\d{1,5}-\d{1,7}-\d{1,7}-\d)(?![\d-])")
 _ADDRESS = re.compile(
-    r"(?P<ip>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?P<mask>/\d{1,2})?(?::(?P<port>\d{1,5}))?(?![\d.]*\d)"
+    r"(?P<ip>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?P<mask>/\d{1,2})?(?::(?P<port>\d{1,5}))?(?![\d.]{0,8}\d)"
 )
 _VERSION = re.compile(
     r"(?P<all>\d{1,6}(?:\.\d{1,6}){2,4})(?P<tail>(?:-?(?:rc|alpha|beta|a|b|dev)\.?\d{0,3})?)(?![\d])"
 )
-_SHORT_VERSION = re.compile(r"(?P<all>\d{1,4}\.\d{1,4})(?![\d%.]*\d)")
+_SHORT_VERSION = re.compile(r"(?P<all>\d{1,4}\.\d{1,4})(?![\d%.]{0,8}\d)")
 _LONG = re.compile(r"(?P<all>\d{4,})(?![\d]|[.,]\d|[A-Za-z%])")
 _NAMED = re.compile(r"(?P<all>\d{3,4})(?![\d]|[.,:]\d|%)")
 _MIXED = re.compile(r"(?P<code>(?=[0-9]{1,20}[A-Za-z])[A-Za-z0-9]{2,40})(?![A-Za-z0-9])")

@@ -37,14 +37,14 @@ _SUM_WORDS = {
     "*": "times",
     "/": "divided by",
     "=": "equals",
-    "<": "is less than",
-    ">": "is greater than",
-    "≤": "is at most",
-    "<=": "is at most",
-    "≥": "is at least",
-    ">=": "is at least",
+    "<": "less than",
+    ">": "greater than",
+    "≤": "at most",
+    "<=": "at most",
+    "≥": "at least",
+    ">=": "at least",
     "≠": "is not",
-    "≈": "is about",
+    "≈": "about",
 }
 _COMPOUND = re.compile(r"(?P<number>\d{1,6})-(?=[A-Za-z])")
 _PLUS = re.compile(rf"(?P<number>{NUMBER})\+(?![\d+])")
@@ -154,7 +154,7 @@ def _sum(match: re.Match[str]) -> str | None:
 
 
 def _compound(match: re.Match[str]) -> str:
-    return cardinal(match["number"])
+    return cardinal(match["number"]) + "-"
 
 
 def _plus(match: re.Match[str]) -> str:
@@ -205,7 +205,7 @@ COUNT_RULES: tuple[Rule, ...] = (
         _span,
         {"They won 3-2.": "They won three to two.", "pages 10–12": "pages ten to twelve"},
     ),
-    Rule("number in a compound", _COMPOUND, _compound, {"a 3-year-old": "a three year-old"}),
+    Rule("number in a compound", _COMPOUND, _compound, {"a 3-year-old": "a three-year-old"}),
     Rule("and more", _PLUS, _plus, {"over 500+ items": "over five hundred plus items"}),
     Rule(
         "signed number",

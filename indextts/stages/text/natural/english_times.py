@@ -35,7 +35,7 @@ DAYS = {
     "Sun": "Sunday",
 }
 # The dot of "p.m." stays where it also ends the sentence.
-_SENTENCE_AHEAD = rf"(?= (?!{alternatives((*MONTHS, *DAYS))})[A-Z]|\s*$|[\n\r])"
+_SENTENCE_AHEAD = rf"(?= (?!{alternatives((*MONTHS, *DAYS))})[A-Z]|\s*$|[\n\r]| ?[\u3400-\u9fff])"
 _MERIDIEM = rf"(?: ?(?P<half>[aApP])\.?[mM](?:(?=\.{_SENTENCE_AHEAD})|\.|(?![A-Za-z.])))"
 _CLOCK = r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d{1,6})?)?"
 

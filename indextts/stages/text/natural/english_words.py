@@ -97,6 +97,8 @@ _COUNTED = {
     "est": "estimated",
     "Est": "established",
     "v": "version",
+    "Max": "maximum",
+    "Min": "minimum",
     "Ver": "version",
     "ver": "version",
 }
@@ -148,7 +150,6 @@ _PHRASES = {
     "a/c": "A C",
     "P.S.": "P S",
     "R.I.P.": "R I P",
-    "vs": "versus",
     "o'clock": "o'clock",
 }
 _NAME = r"(?= \(?[\"“]?[A-Z])"
@@ -162,18 +163,18 @@ However Also With By From To Is Are Was Were Do Does Did Some All Many Most Plea
 )
 # The dot stays where it also ends the sentence.
 _DOT = rf"(?:(?=\.[\"”')\]]*(?:\s*$|\s*[\n\r]|\s+(?:{'|'.join(_STARTERS)})\b))|\.)"
-_TITLE_RULE = re.compile(rf"(?P<word>{alternatives(_TITLES)})\.?{_NAME}")
+_TITLE_RULE = re.compile(rf"(?P<word>Mrs|Mr|Ms|Messrs|Prof)\.|(?P<name>{alternatives(_TITLES)})\.?{_NAME}")
 _STREET_RULE = re.compile(rf"(?P<word>{alternatives(_STREETS)})(?:{_DOT}|(?![A-Za-z0-9.'-]))")
 _COUNTED_RULE = re.compile(rf"(?P<word>{alternatives(_COUNTED)})\. ?(?=[#\d])")
 _ALWAYS_RULE = re.compile(rf"(?P<word>{alternatives(_ALWAYS)}){_DOT}")
-_PHRASE_RULE = re.compile(rf"(?P<word>{alternatives(_PHRASES)})(?![A-Za-z])")
+_PHRASE_RULE = re.compile(rf"(?P<word>{alternatives(_PHRASES)}|vs)(?![A-Za-z])(?!(?<=vs)\.)")
 _INITIALS = re.compile(rf"(?P<letters>(?:[A-Za-z]\. ?){{1,8}}[A-Za-z]){_DOT}")
 _INITIAL = re.compile(r"(?P<letter>[A-Z])\.(?= ?[A-Z][a-z])")
 _PHD = re.compile(rf"(?P<word>Ph\.D|M\.Sc|B\.Sc|Ph\.d)(?:{_DOT}|(?![A-Za-z.]))")
 _DAY = re.compile(
-    rf"(?P<first>{alternatives(DAYS)})\.?(?P<range> ?[-–/&] ?(?P<last>{alternatives(DAYS)})\.?)?"
+    rf"(?P<first>{alternatives(DAYS)})(?:{_DOT})?(?P<range> ?[-–/&] ?(?P<last>{alternatives(DAYS)})\.?)?"
     r"(?P<evidence>(?=,? (?:\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b|at \d|noon|night"
-    r"|morning|evening|afternoon)| ?[-–:] ?\d|,? and (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
+    r"|morning|evening|afternoon)| ?[-–:] ?\d|(?:,|,? and|,? or| &) (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
 )
 _CONTRACTION = re.compile(
     r"(?P<word>(?:what|where|who|how|there|here|it|she|he|that|this|which|when|why)'s)(?![A-Za-z'-])"
@@ -209,7 +210,7 @@ def _street(match: re.Match[str]) -> str | None:
     if not re.search(
         r"[A-Z0-9][A-Za-z0-9'&-]* $|,? $"
         if word in ("Jr", "Sr", "Inc", "Ltd")
-        else r"\b[A-Z][A-Za-z']+ $|\d(?:st|nd|rd|th) $",
+        else r"\b[A-Z][A-Za-z']+ $|\d(?:st|nd|rd|th) $|& $",
         before(match),
     ):
         return None
@@ -286,7 +287,8 @@ def _roman(match: re.Match[str]) -> str | None:
     if value is None:
         return None
     front = before(match)
-    if _NUMBERED.search(front) and (numeral != "I" or not re.match(r" [a-z]", after(match, 2))):
+    numbered = _NUMBERED.search(front)
+    if numbered and (numeral != "I" or numbered[0][0].isupper()):
         return cardinal(str(value))
     if _REIGN.search(front) and numeral != "I":
         return f"the {ordinal(str(value))}"
@@ -299,13 +301,13 @@ WORD_RULES: tuple[Rule, ...] = (
     Rule(
         "phrase",
         _PHRASE_RULE,
-        _known(_PHRASES),
+        lambda match: _PHRASES.get(match["word"], "versus"),
         {"fruit, e.g. apples": "fruit, for example apples", "w/o sugar": "without sugar"},
     ),
     Rule(
         "title",
         _TITLE_RULE,
-        _known(_TITLES),
+        lambda match: _TITLES[match["word"] or match["name"]],
         {"Dr. Smith met Mrs. Lee.": "Doctor Smith met Missus Lee.", "St. John": "Saint John"},
     ),
     Rule(

@@ -22,7 +22,8 @@ from indextts.stages.text.natural.addresses import address_rules
 from indextts.stages.text.natural.chinese_numbers import digits as chinese_digits
 from indextts.stages.text.natural.chinese_numbers import name as chinese_name
 from indextts.stages.text.natural.english_codes import code_words, version
-from indextts.stages.text.natural.rules import Rule, after, listed
+from indextts.stages.text.natural.english_numbers import cardinal, pairs
+from indextts.stages.text.natural.rules import Rule, after, before, listed
 
 _GREEK = listed(
     """
@@ -81,7 +82,7 @@ def _chinese_code(match: re.Match[str]) -> str:
             chinese_digits(part) if part[0] == "0" or len(part) > 2 else chinese_name(part)
             for part in (number + more).split(".")
         )
-    elif len(number) > 2 and re.match(r"次|号|航班|车|列", after(match, 2)):
+    elif len(number) > 4 or (len(number) > 2 and _dialled(match)):
         words = chinese_digits(number, yao=True)
     else:
         words = chinese_name(number)
@@ -90,6 +91,14 @@ def _chinese_code(match: re.Match[str]) -> str:
         for part in re.findall(r"\d+|[A-Za-z]+", tail)
     )
     return f"{match['letters']}{words}{rest}"
+
+
+def _dialled(match: re.Match[str]) -> bool:
+    """Whether the code is a train's, a flight's or a car's."""
+    return bool(
+        re.match(r"次|号|航班|车|列", after(match, 2))
+        or re.search(r"(?:航班|车次|列车|车牌|车牌号|班机)(?:号|是|为)?.?$", before(match, 6))
+    )
 
 
 def _language_name(match: re.Match[str], sharp: str, plus: str) -> str:
@@ -120,6 +129,12 @@ def english_tables() -> Tables:
                 {"C++ or C#?": "C plus plus or C sharp?"},
             ),
             Rule(
+                "code with a dot",
+                re.compile(r"(?P<letter>[A-Z])\.(?P<number>\d{3,4})(?!\d)"),
+                lambda match: f"{match['letter']} {pairs(match['number'])}",
+                {"Use H.264 here": "Use H two sixty four here"},
+            ),
+            Rule(
                 "code",
                 _CODE,
                 _english_code,
@@ -141,8 +156,8 @@ def english_tables() -> Tables:
             "=": " equals ",
             "≠": " is not ",
             "≈": " about ",
-            "≤": " at most ",
-            "≥": " at least ",
+            "≤": " less than or equal to ",
+            "≥": " greater than or equal to ",
             "±": " plus or minus ",
             "×": " times ",
             "÷": " divided by ",
@@ -172,13 +187,21 @@ def chinese_tables() -> Tables:
     return Tables(
         numbers=(
             *(r for r in counts if r.name in ("idiom", "score")),
+            *(r for r in chinese_times.TIME_RULES if r.name == "date"),
             *chinese_codes.CODE_RULES,
-            *chinese_times.TIME_RULES,
+            *(r for r in chinese_times.TIME_RULES if r.name != "date"),
             *amounts,
             *count,
             *(r for r in counts if r.name not in ("idiom", "score")),
         ),
-        words=(),
+        words=(
+            Rule(
+                "number one",
+                re.compile(r"N[oO]\. ?(?P<number>\d{1,3})(?!\d)"),
+                lambda match: f"number {cardinal(match['number'])}",
+                {"这是No.1的选择": "这是number one的选择"},
+            ),
+        ),
         codes=(
             Rule(
                 "language of programs",

@@ -23,6 +23,8 @@ _WORD = re.compile(
 _ANY_WORD = re.compile("(?<![A-Za-z0-9])(?:[A-Za-z]{2,}|[AIa])(?![A-Za-z0-9])")
 _EDGE_NUMBER = re.compile(r"[\d.,%]*+")
 _FOREIGN = re.compile("[^\u3400-\u9fff\u3007，。、【】《》「」『』]+")
+# Chinese characters with the numbers that touch them.
+_CHINESE_RUN = re.compile(r"[\d.:%-]*+[\u3400-\u9fff\u3007](?:[\d.:%-]*+[\u3400-\u9fff\u3007])*+")
 _MIN_WORDS = 3
 _MIN_SMALL = 2
 # What speaks for English where there are no words at all.
@@ -80,6 +82,12 @@ def _sentence_runs(text: str, begin: int, end: int) -> Iterator[tuple[int, Langu
     if not _HAN.search(text, begin, end):
         yield begin, "en" if _has_word(text, begin, end) else None
         return
+    if _is_english(text, begin, end):
+        yield begin, "en"
+        for match in _CHINESE_RUN.finditer(text, begin, end):
+            yield match.start(), "zh"
+            yield match.end(), "en"
+        return
     yield begin, "zh"
     for match in _FOREIGN.finditer(text, begin, end):
         if match.end() - match.start() < 3 * _MIN_WORDS:
@@ -89,6 +97,13 @@ def _sentence_runs(text: str, begin: int, end: int) -> Iterator[tuple[int, Langu
             first, last = _trim(text, match.start(), match.end())
             yield first, "en"
             yield last, "zh"
+
+
+def _is_english(text: str, begin: int, end: int) -> bool:
+    """Whether a sentence with Chinese characters in it has more English words than those."""
+    found = _WORD.findall(text, begin, end)
+    small = sum(word.islower() for word in found)
+    return small >= _MIN_SMALL and len(found) > len(_HAN.findall(text, begin, end))
 
 
 def _has_word(text: str, begin: int, end: int) -> bool:

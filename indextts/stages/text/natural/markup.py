@@ -39,6 +39,8 @@ _FENCE = re.compile(r"[ \t]*(?:```|~~~)[\w+-]{0,30}[ \t]*$")
 _RULE = re.compile(r"[ \t]*(?:[-*_=~#+—][ \t]*+){3,}+$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
+# A blank between two verses or phrases of Chinese, not between single words.
+_WIDE_BLANK = re.compile("(?<=[\u4e00-\u9fff]{4}) +(?=[\u4e00-\u9fff]{4})")
 _ENDS = frozenset(".!?。！？…:;：；,，、")
 # A line of prose of this length that goes on with a word was broken by a program.
 _WRAPPED = 50
@@ -49,6 +51,9 @@ def strip_markup(source: Tracked) -> Tracked:
     inline = source
     if _INLINE_SIGN.search(source.text):
         inline = source.apply(_inline_edits(source.text))
+    if _WIDE_BLANK.search(inline.text):
+        blanks = _WIDE_BLANK.finditer(inline.text)
+        inline = inline.apply(Edit(blank.start(), blank.end(), "，") for blank in blanks)
     if "\n" not in inline.text and not _LINE_START.match(inline.text):
         return inline
     return inline.apply(_line_edits(inline.text))
@@ -106,8 +111,13 @@ def _start_of(line: str) -> tuple[Edit, bool] | None:
     for pattern in (_HEADING, _BULLET):
         match = pattern.match(line)
         if match:
+            number = _NUMBERED.match(line, match.end())
+            if number:
+                match = number
+                break
             return Edit(0, match.end(), ""), True
-    match = _NUMBERED.match(line)
+    else:
+        match = _NUMBERED.match(line)
     if match:
         return Edit(0, match.end(), f"{match['a'] or match['b']}, "), True
     match = _QUOTE.match(line)

@@ -136,7 +136,7 @@ class NaturalReader:
             hit = first_hit(tables.addresses, text, at)
             if hit:
                 return hit.end, hit.words, Kind.READING
-        if following.isdecimal() or following in "+#":
+        if following.isdecimal() or following in "+#.":
             hit = first_hit(tables.codes, text, at)
             if hit:
                 return hit.end, hit.words, Kind.READING
@@ -176,7 +176,7 @@ class NaturalReader:
         kind = Kind.PAUSE if name == "," else Kind.READING
         if sign.isalpha() and not name:
             return None  # a letter of another script
-        return at + 1, name, kind
+        return at + 1, name or " ", kind
 
 
 def _span(tracked: Tracked, begin: int, end: int, words: str, kind: Kind) -> Span:

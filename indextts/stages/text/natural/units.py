@@ -101,7 +101,8 @@ kph kmh | kilometer per hour | kilometers per hour | 公里每小时
 fps FPS | frame per second | frames per second | 帧每秒
 rpm RPM | revolution per minute | revolutions per minute | 转每分钟
 bpm BPM | beat per minute | beats per minute | 次每分钟
-dpi DPI | dot per inch | dots per inch | 
+dpi DPI | dot per inch | dots per inch |
+hp | horsepower | horsepower | 马力
 ppm | part per million | parts per million |
 ha | hectare | hectares | 公顷
 t | tonne | tonnes | 吨
@@ -124,7 +125,7 @@ ft² | square foot | square feet | 平方英尺
 )
 
 # Behind a blank these could be words or names.
-GLUED_ONLY = frozenset(listed("s h t A N J v w l V W L"))
+GLUED_ONLY = frozenset(listed("s h t A N J v w l"))
 
 # What stands behind the slash of a rate.
 RATES: Mapping[str, tuple[str, str]] = {
