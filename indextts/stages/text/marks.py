@@ -129,6 +129,8 @@ def _hyphen(text: str, at: int) -> tuple[int, str, Kind]:
     if end == at + 1 and before.isalpha() and behind.isalpha():
         joined = before.isascii() and behind.isascii()
         return end, "-" if joined else " ", Kind.WORDS
+    if before.isdecimal() and behind.isdecimal():
+        return end, ",", Kind.PAUSE
     if end == at + 1 and (before.isalnum() or behind.isalnum()) and not (before == behind == " "):
         return end, " " if before.isalnum() and behind.isalnum() else "", Kind.WORDS
     return end, ",", Kind.PAUSE

@@ -16,6 +16,7 @@ from indextts.stages.text.spans import Kind, Span
 _BLANKS = re.compile(" {2,}")
 _BLANK_BEFORE_MARK = re.compile(" ++(?=[,.?!…])")
 _ATOM = re.compile(r"[\u3400-\u9fff]|[^ \u3400-\u9fff]+ *| +")
+_MARKS = frozenset(",.?!…")
 _CLOSING = frozenset(".?!")
 # A quote with more spans in it than this is a passage, and cut like any other text.
 _LONGEST_QUOTE = 60
@@ -215,6 +216,10 @@ def spoken_text(spans: Iterable[Span]) -> str:
         text = span.text
         if not text:
             continue
+        if text.isspace() and _is_han(last):
+            continue  # around a reading in Chinese
+        if last in _MARKS and _is_han(text.lstrip()[:1]):
+            text = text.lstrip()
         joined = span.kind is kind is Kind.WORDS
         if span.kind in (Kind.END, Kind.PAUSE, Kind.CLOSE):
             if parts:
@@ -229,6 +234,10 @@ def spoken_text(spans: Iterable[Span]) -> str:
 def tidy_blanks(text: str) -> str:
     """No blanks at the ends and in front of marks, and one at most elsewhere."""
     return _BLANKS.sub(" ", _BLANK_BEFORE_MARK.sub("", text)).strip()
+
+
+def _is_han(character: str) -> bool:
+    return "\u3400" <= character <= "\u9fff"
 
 
 def _needs_blank(last: str, text: str, kind: Kind) -> bool:

@@ -21,16 +21,17 @@ _MEASURES = listed(
 分钱 年 周 天 小时 分钟 秒 秒钟 刻钟 个月 星期 晚 夜 岁 次 遍 趟 回 场 届 倍
 种 类 项 款 样 份 篇 首 句 段 行 页 章 节 集 期 轮 步 声 道 门 颗 粒 滴
 朵 棵 株 匹 头 尾 根 枚 发 颗 枪 顿 餐 桌 席 排 列 车 船 度 摄氏度 成 股
-笔 单 起 宗 桩 阵 番 口 点儿 秒 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司
+笔 单 起 宗 桩 阵 番 口 点儿 勺 匙 壶 罐 桶 筐 盆 缸 锅 捆 串 束 幅 盏 册 剂 针 贴 管 板 扎 斗 尺 寸 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司
 倍 方 任 辈 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
 """
 )
 _NO_TWO = ("单元", "月份", "年级", "年代", "面体", "号", "楼", "日")
 _MEASURE_WORD = re.compile(alternatives(set(_MEASURES)))
-_SIGN = r"(?P<sign>[-−+±~≈<>≤≥]|<=|>=)? ?"
+_SIGN = r"(?P<sign>[-–−+±~≈<>≤≥]|<=|>=)? ?"
 _SIGNS = {
     "-": "负",
     "−": "负",
+    "–": "负",
     "+": "正",
     "±": "正负",
     "~": "约",
@@ -115,7 +116,7 @@ def _measure(match: re.Match[str]) -> str | None:
     name = UNITS[symbol].zh or (" ".join(symbol) if symbol.isupper() else symbol)
     # Degrees below zero are 零下 in Chinese, all else is negative.
     minus = "零下" if name.endswith("度") and symbol != "°" else "负"
-    signs = _SIGNS | {"-": minus, "−": minus}
+    signs = _SIGNS | {"-": minus, "−": minus, "–": minus}
     amount = signs[match["sign"] or ""] + count(match["low"])
     if match["high"]:
         amount += f"到{signs[match['highsign'] or '']}{count(match['high'])}"

@@ -10,7 +10,7 @@ from indextts.stages.text.natural.rules import Rule, after, before
 # Words that say that the digits behind them are dialled, typed or copied.
 _CODE_CUE = re.compile(
     r"(?:编号|号码|房号|房间号|门牌号?|QQ号?|微信号?|学号|工号|账号|帐号|卡号|证号|身份证号?|单号|序号|车牌号?|代码|邮编|邮政编码|验证码|密码"
-    r"|尾号|区号|型号|批号|口令|电话|手机|手机号|热线|致电|拨打|拨|传真|客服|联系方式|航班|车次|代号|群号?|股票代码|ID|PIN)"
+    r"|尾号|区号|型号|批号|口令|电话|手机|手机号|热线|致电|拨打|拨|传真|客服|联系方式|端口|取件码|提取码|兑换码|激活码|邀请码|航班|车次|代号|群号?|股票代码|ID|PIN)"
     r"(?:号码|号|码)?(?:就?是|为|[:： ])*$"
 )
 _DIAL_CUE = re.compile(
@@ -33,6 +33,10 @@ _SERVICE = re.compile(r"(?P<all>1[0-2]\d|1[0-2]\d{3}|9[5-6]\d{3})(?![\d.,%])")
 _DIAL_BEHIND = re.compile(r"电话|急救|报警|指挥|火警|热线|平台|客服")
 _NAMED = re.compile(
     r"(?P<all>\d{3,4})(?=房|室|航班|次列车|次航班|路公交|路车|国道|省道|医院|团|高地|班次)"
+)
+_GROUPS = re.compile(r"(?P<all>\d{1,6}(?:-\d{1,6}){1,4})(?![\d-])")
+_GROUPS_CUE = re.compile(
+    r"(?:取件码|提取码|编号|单号|型号|货架|座位|车位|批号|学号)(?:号|是|为|[:： ])*$"
 )
 _THING = re.compile(r"(?P<all>\d{3,4})(?![\dA-Za-z%°]|[.,:]\d| ?[个位名人次只条元块分年行倍字])")
 _THING_CUE = re.compile(r"(?<![A-Za-z])(?:[A-Z]{2,5}|Room|Form|Error|Boeing|Route|Flight) $")
@@ -118,6 +122,12 @@ def _service(match: re.Match[str]) -> str | None:
     return _spoken(match["all"]) if cued else None
 
 
+def _groups(match: re.Match[str]) -> str | None:
+    if not _GROUPS_CUE.search(before(match, 12)):
+        return None
+    return "杠".join(map(_spoken, match["all"].split("-")))
+
+
 def _thing(match: re.Match[str]) -> str | None:
     return digits(match["all"]) if _THING_CUE.search(before(match, 12)) else None
 
@@ -141,6 +151,7 @@ def _digits_of_slang(match: re.Match[str]) -> str:
 
 
 CODE_RULES: tuple[Rule, ...] = (
+    Rule("code in groups", _GROUPS, _groups, {"取件码3-2-1045": "取件码三杠二杠幺零四五"}),
     Rule(
         "telephone number",
         _PHONE,

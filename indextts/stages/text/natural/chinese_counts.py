@@ -6,6 +6,7 @@ import re
 
 from indextts.stages.text.natural.chinese_amounts import NUMBER, SCALE
 from indextts.stages.text.natural.chinese_numbers import cardinal, count, digits, name, number
+from indextts.stages.text.natural.english_counts import OPTION
 from indextts.stages.text.natural.rules import Rule, after, before
 
 _IDIOM = re.compile(r"(?P<idiom>24/7|7x24|7×24|9/11|50/50)(?![\d/])")
@@ -17,7 +18,7 @@ _IDIOMS = {
     "50/50": "五十对五十",
 }
 _FRACTION = re.compile(
-    r"(?:(?P<whole>\d{1,4})(?: |又))?(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\d]|[/.]\d)"
+    r"(?:(?P<whole>\d{1,4})(?: |又))?(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\dA-Za-z]|[/.]\d)"
 )
 _RATIO = re.compile(
     r"(?P<a>\d{1,4}(?:\.\d)?) ?: ?(?P<b>\d{1,4}(?:\.\d)?)(?P<c>(?::\d{1,4}){0,3})(?!\d)"
@@ -61,8 +62,17 @@ _UNTIL_UNIT = re.compile(
 _SERIES_NAME = re.compile(r"(?:[歼轰运直教武]|东风|长征|神舟|嫦娥|天宫|快舟|巨浪|鹰击|天问)$")
 _PLUS = re.compile(rf"(?P<number>{NUMBER})\+(?![\d+])")
 _ORDINAL = re.compile(r"(?P<number>\d{1,4})(?P<suffix>st|nd|rd|th)(?![A-Za-z])")
-_SIGNED = re.compile(rf"(?P<sign>[-−+±~≈#])(?P<number>{NUMBER}|\.\d++)")
-_SIGNS = {"-": "负", "−": "负", "+": "加", "±": "正负", "~": "约", "≈": "约", "#": "井号"}
+_SIGNED = re.compile(rf"(?P<sign>[-–−+±~≈#])(?P<number>{NUMBER}|\.\d++)")
+_SIGNS = {
+    "-": "负",
+    "−": "负",
+    "–": "负",
+    "+": "加",
+    "±": "正负",
+    "~": "约",
+    "≈": "约",
+    "#": "井号",
+}
 _MIXED = re.compile(
     r"(?P<number>\d{1,4})(?P<letters>[A-Za-z]{1,4})(?P<more>\d{0,4})(?![A-Za-z0-9])"
 )
@@ -87,7 +97,11 @@ def _ratio(match: re.Match[str]) -> str:
 
 
 def _score(match: re.Match[str]) -> str | None:
-    if _SCORE_CUE.search(before(match, 5)) or _SCORE_BEHIND.match(after(match, 3)):
+    if (
+        _SCORE_CUE.search(before(match, 5))
+        or "比分" in before(match, 10)
+        or _SCORE_BEHIND.match(after(match, 3))
+    ):
         return f"{cardinal(match['a'])}比{cardinal(match['b'])}"
     return None
 
@@ -111,6 +125,8 @@ def _sum(match: re.Match[str]) -> str | None:
     if not re.search(r"(?:\d|[A-Za-z]|\))[%²³]? ?$", before(match, 4)):
         return None
     if match["sign"] == "-" and before(match, 1) != " ":
+        return None
+    if match["sign"] == "/" and not re.search(r"[\d)] $", before(match, 2)):
         return None
     return _SUM_WORDS[match["sign"]]
 
@@ -166,6 +182,12 @@ COUNT_RULES: tuple[Rule, ...] = (
 )
 
 SUM_RULES: tuple[Rule, ...] = (
+    Rule(
+        "option of a program",
+        OPTION,
+        lambda match: "杠" * len(match[0]),
+        {"执行ls -l命令": "执行ls 杠l命令"},
+    ),
     Rule(
         "until",
         _UNTIL,

@@ -11,10 +11,11 @@ from indextts.stages.text.natural.units import CURRENCIES, GLUED_ONLY, RATES, UN
 # Thousands with commas, or a plain run of digits; then decimals.  No part of a version.
 NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,5}(?!\d|,\d)|\d++)(?:\.\d++)?+(?!\.\d)"
 DASH = r"(?: ?[-–—~−] ?| to )"
-_SIGN = r"(?P<sign>[-−+±~≈<>≤≥]|<=|>=)? ?"
+_SIGN = r"(?P<sign>[-–−+±~≈<>≤≥]|<=|>=)? ?"
 _SIGN_WORDS = {
     "-": "minus ",
     "−": "minus ",
+    "–": "minus ",
     "+": "plus ",
     "±": "plus or minus ",
     "~": "about ",
@@ -46,14 +47,14 @@ _SCALES = {
 }
 _CURRENCY = alternatives(CURRENCIES)
 _MONEY = re.compile(
-    rf"(?P<sign>[-−+~≈<>])?(?P<currency>{_CURRENCY}) ?(?P<low>{NUMBER})"
+    rf"(?P<sign>[-–−+~≈<>])?(?P<currency>{_CURRENCY}) ?(?P<low>{NUMBER})"
     rf"(?: ?(?P<lowscale>{alternatives(_SCALES)})(?![A-Za-z0-9]))?"
     rf"(?:{DASH}(?:{_CURRENCY})?(?P<high>{NUMBER})"
     rf"(?: ?(?P<scale>{alternatives(_SCALES)})(?![A-Za-z0-9]))?)?"
     rf"(?P<plus>\+)?(?:/(?P<rate>{alternatives(RATES)})(?![A-Za-z0-9]))?(?![\d])"
 )
 _MONEY_BEHIND = re.compile(
-    rf"(?P<sign>[-−+~≈<>])?(?P<low>{NUMBER})"
+    rf"(?P<sign>[-–−+~≈<>])?(?P<low>{NUMBER})"
     rf"(?:{DASH}(?P<high>{NUMBER}))? ?(?P<currency>{_CURRENCY}|¢)(?![A-Za-z0-9])"
 )
 _LETTER_UNITS = alternatives(UNITS)
@@ -71,7 +72,7 @@ _SCALED = re.compile(
 )
 # Before a noun the unit is an adjective: "a five dollar note".
 _ARTICLE = re.compile(
-    r"\b(?:an?|the|this|that|another|each|every|his|her|our|your|my) $", re.IGNORECASE
+    r"\b(?:an?|the|this|that|another|each|every|his|her|our|your|my|\w+'s) $", re.IGNORECASE
 )
 _NOUN = re.compile(
     r"[ -](?!(?:of|in|per|and|or|to|for|from|with|at|on|off|by|as|is|was|each|more|less|than|that|this|the|a|it|he|we)\b)[a-z]"
@@ -133,7 +134,12 @@ def _range(low: str, high: str | None) -> str:
 
 def _measure(match: re.Match[str]) -> str | None:
     symbol, gap = match["unit"], match["gap"]
-    if gap and symbol in GLUED_ONLY and not (match["rate"] and "/" in match[0]):
+    if (
+        gap
+        and symbol in GLUED_ONLY
+        and "." not in match["low"]
+        and not (match["rate"] and "/" in match[0])
+    ):
         return None
     if gap == "-" and not symbol.isalpha():
         return None
@@ -175,7 +181,7 @@ def _percentage_points(match: re.Match[str]) -> str:
 
 
 _PERCENT_RANGE = re.compile(
-    rf"(?P<sign>[-−+~≈<>])?(?P<low>{NUMBER}) ?%?{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}) ?%"
+    rf"(?P<sign>[-–−+~≈<>])?(?P<low>{NUMBER}) ?%?{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}) ?%"
 )
 
 AMOUNT_RULES: tuple[Rule, ...] = (

@@ -7,13 +7,16 @@ import re
 from indextts.stages.text.natural.english_amounts import NUMBER
 from indextts.stages.text.natural.english_codes import code_words
 from indextts.stages.text.natural.english_numbers import cardinal, digits, fraction, number, ordinal
-from indextts.stages.text.natural.rules import Rule, before
+from indextts.stages.text.natural.rules import Rule, alternatives, before
+from indextts.stages.text.natural.units import GLUED_ONLY, UNITS
 
 _ORDINAL = re.compile(
     r"(?P<number>\d{1,3}(?:,\d{3})+|\d{1,6})(?:st|nd|rd|th|ST|ND|RD|TH)(?![A-Za-z])"
 )
+_UNIT = alternatives(symbol for symbol in UNITS if symbol not in GLUED_ONLY and symbol != "%")
 _FRACTION = re.compile(
-    r"(?:(?P<whole>\d{1,4})[ -](?:and )?)?(?P<top>\d{1,3})/(?P<bottom>\d{1,3})(?![\d]|[/.,]\d)"
+    r"(?:(?P<whole>\d{1,4})[ -](?:and )?)?(?P<top>\d{1,3})/(?P<bottom>\d{1,3})"
+    rf"(?:(?P<unit> ?{_UNIT})(?![A-Za-z0-9]))?(?![\dA-Za-z]|[/.,]\d| ?(?:Hz|V|A)\b)"
 )
 _RATIO = re.compile(r"(?P<a>\d{1,4}(?:\.\d)?):(?P<b>\d{1,4}(?:\.\d)?)(?P<c>:\d{1,4})?(?!\d|:\d)")
 _SPAN = re.compile(
@@ -39,20 +42,23 @@ _SUM_WORDS = {
     "=": "equals",
     "<": "less than",
     ">": "greater than",
-    "≤": "at most",
-    "<=": "at most",
-    "≥": "at least",
-    ">=": "at least",
+    "≤": "less than or equal to",
+    "<=": "less than or equal to",
+    "≥": "greater than or equal to",
+    ">=": "greater than or equal to",
     "≠": "is not",
     "≈": "about",
 }
+# "-m", "--verbose"; also for Chinese.
+OPTION = re.compile(r"(?<= )(?:-(?=[A-Za-z](?![A-Za-z]))|--(?=[a-z][a-z-]))")
 _COMPOUND = re.compile(r"(?P<number>\d{1,6})-(?=[A-Za-z])")
 _PLUS = re.compile(rf"(?P<number>{NUMBER})\+(?![\d+])")
-_SIGNED = re.compile(rf"(?P<sign>[-−+±~≈#])(?P<number>{NUMBER}|\.\d++)")
+_SIGNED = re.compile(rf"(?P<sign>[-–−+±~≈#])(?P<number>{NUMBER}|\.\d++)")
 _PLAIN = re.compile(rf"{NUMBER}|\.\d++|\d++")
 _SIGN_WORDS = {
     "-": "minus",
     "−": "minus",
+    "–": "minus",
     "+": "plus",
     "±": "plus or minus",
     "~": "about",
@@ -67,26 +73,17 @@ _IDIOMS = {
     "50/50": "fifty fifty",
     "50-50": "fifty fifty",
     "20/20": "twenty twenty",
-    "4x4": "four by four",
     "80/20": "eighty twenty",
-    "911": "nine one one",
-    "411": "four one one",
-    "007": "double oh seven",
-    "404": "four oh four",
-    "101": "one oh one",
-    "747": "seven forty seven",
-    "360": "three sixty",
-    "365": "three sixty five",
+    "4x4": "four by four",
     "1-on-1": "one on one",
+    "911": "nine one one",
+    "007": "double oh seven",
+    "747": "seven forty seven",
 }
-_IDIOM = re.compile(
-    r"(?P<idiom>24/7|9/11|7/11|50/50|50-50|20/20|80/20|4x4|1-on-1|911|007|747)(?![\w/]|[-.,:]\d|%)"
-)
+_IDIOM = re.compile(rf"(?P<idiom>{alternatives(_IDIOMS)})(?![\w/]|[-.,:]\d|%)")
 
 
-def _idiom(match: re.Match[str]) -> str | None:
-    if match["idiom"] in ("911", "747") and re.search(r"[$€£]$", before(match, 1)):
-        return None
+def _idiom(match: re.Match[str]) -> str:
     return _IDIOMS[match["idiom"]]
 
 
@@ -95,22 +92,27 @@ def _ordinal(match: re.Match[str]) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str | None:
-    top, bottom = match["top"], match["bottom"]
-    if bottom[0] == "0" or top[0] == "0" or int(bottom) < 2:
-        return f"{cardinal(top)} over {cardinal(bottom)}" if not match["whole"] else None
-    if int(top) > 20 and int(bottom) > 10:
-        words = f"{cardinal(top)} over {cardinal(bottom)}"
-    elif int(top) > int(bottom) or (int(bottom) > 16 and int(bottom) % 10):
-        words = (
-            f"{cardinal(top)} out of {cardinal(bottom)}"
-            if int(top) <= int(bottom)
-            else (f"{cardinal(top)} over {cardinal(bottom)}")
-        )
-    else:
-        words = fraction(top, bottom)
-    if not match["whole"]:
+    words = _part(match["top"], match["bottom"])
+    if match["whole"]:
+        if words is None:
+            return None
+        whole = cardinal(match["whole"])
+        words = f"{whole} and {'a half' if words == 'one half' else words}"
+    elif words is None:
+        words = f"{cardinal(match['top'])} over {cardinal(match['bottom'])}"
+    if match["unit"] is None:
         return words
-    return f"{cardinal(match['whole'])} and {'a half' if words == 'one half' else words}"
+    unit = UNITS[match["unit"].strip()]
+    return f"{words} {unit.many if match['whole'] else unit.one}"
+
+
+def _part(top: str, bottom: str) -> str | None:
+    """ "3", "4" -> "three quarters"; None for what nobody calls a part."""
+    if "0" in (top[0], bottom[0]) or int(bottom) < 2 or int(top) > int(bottom):
+        return None
+    if int(bottom) > 16 and int(bottom) % 10:
+        return f"{cardinal(top)} out of {cardinal(bottom)}"
+    return fraction(top, bottom) if int(top) <= 20 else None
 
 
 def _ratio(match: re.Match[str]) -> str:
@@ -164,6 +166,8 @@ def _plus(match: re.Match[str]) -> str:
 def _signed(match: re.Match[str]) -> str | None:
     if match["sign"] != "#" and re.search(r"[A-Za-z0-9)]$", before(match, 1)):
         return None
+    if match["sign"] == "#" and len(match["number"]) >= 4 and match["number"].isdecimal():
+        return f"number {digits(match['number'])}"
     return f"{_SIGN_WORDS[match['sign']]} {number(match['number'])}"
 
 
@@ -219,6 +223,12 @@ COUNT_RULES: tuple[Rule, ...] = (
 )
 
 SUM_RULES: tuple[Rule, ...] = (
+    Rule(
+        "option of a program",
+        OPTION,
+        lambda match: "dash " * len(match[0]),
+        {"run it -v or --all": "run it dash v or dash dash all"},
+    ),
     Rule("sum", _SUM, _sum, {"So 5 + 3 = 8": "So five plus three equals eight"}),
 )
 

@@ -163,7 +163,9 @@ However Also With By From To Is Are Was Were Do Does Did Some All Many Most Plea
 )
 # The dot stays where it also ends the sentence.
 _DOT = rf"(?:(?=\.[\"”')\]]*(?:\s*$|\s*[\n\r]|\s+(?:{'|'.join(_STARTERS)})\b))|\.)"
-_TITLE_RULE = re.compile(rf"(?P<word>Mrs|Mr|Ms|Messrs|Prof)\.|(?P<name>{alternatives(_TITLES)})\.?{_NAME}")
+_TITLE_RULE = re.compile(
+    rf"(?P<word>Mrs|Mr|Ms|Messrs|Prof)\.|(?P<name>{alternatives(_TITLES)})\.?{_NAME}"
+)
 _STREET_RULE = re.compile(rf"(?P<word>{alternatives(_STREETS)})(?:{_DOT}|(?![A-Za-z0-9.'-]))")
 _COUNTED_RULE = re.compile(rf"(?P<word>{alternatives(_COUNTED)})\. ?(?=[#\d])")
 _ALWAYS_RULE = re.compile(rf"(?P<word>{alternatives(_ALWAYS)}){_DOT}")

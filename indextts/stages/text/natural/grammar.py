@@ -43,6 +43,7 @@ _CODE = re.compile(
     r"(?P<letters>[A-Za-z]{1,20})(?P<number>\d{1,12})(?P<more>(?:\.\d{1,6}){0,4})"
     r"(?P<tail>[A-Za-z0-9]{0,12})(?![A-Za-z0-9])"
 )
+_ROMAN = re.compile(r"(?P<numeral>[IVXL]{1,6})(?![A-Za-z0-9])")
 _LANGUAGE_NAME = re.compile(r"(?P<letter>[CFJ])(?P<sign>\+\+|#)(?![A-Za-z0-9])")
 
 
@@ -82,7 +83,7 @@ def _chinese_code(match: re.Match[str]) -> str:
             chinese_digits(part) if part[0] == "0" or len(part) > 2 else chinese_name(part)
             for part in (number + more).split(".")
         )
-    elif len(number) > 4 or (len(number) > 2 and _dialled(match)):
+    elif len(number) > 4 or match["letters"] == "IP" or (len(number) > 2 and _dialled(match)):
         words = chinese_digits(number, yao=True)
     else:
         words = chinese_name(number)
@@ -91,6 +92,14 @@ def _chinese_code(match: re.Match[str]) -> str:
         for part in re.findall(r"\d+|[A-Za-z]+", tail)
     )
     return f"{match['letters']}{words}{rest}"
+
+
+def _chinese_roman(match: re.Match[str]) -> str | None:
+    value = english_words.roman_value(match["numeral"])
+    counted = before(match, 1) == "第" or re.match(r" ?[型期级类卷章部代世]", after(match, 2))
+    if value is None or not counted or match["numeral"] in ("V", "X", "L"):
+        return None
+    return chinese_name(str(value))
 
 
 def _dialled(match: re.Match[str]) -> bool:
@@ -200,6 +209,12 @@ def chinese_tables() -> Tables:
                 re.compile(r"N[oO]\. ?(?P<number>\d{1,3})(?!\d)"),
                 lambda match: f"number {cardinal(match['number'])}",
                 {"这是No.1的选择": "这是number one的选择"},
+            ),
+            Rule(
+                "Roman numeral",
+                _ROMAN,
+                _chinese_roman,
+                {"第IV卷": "第四卷", "I型和II型": "一型和二型"},
             ),
         ),
         codes=(

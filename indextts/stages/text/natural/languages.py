@@ -24,7 +24,9 @@ _ANY_WORD = re.compile("(?<![A-Za-z0-9])(?:[A-Za-z]{2,}|[AIa])(?![A-Za-z0-9])")
 _EDGE_NUMBER = re.compile(r"[\d.,%]*+")
 _FOREIGN = re.compile("[^\u3400-\u9fff\u3007，。、【】《》「」『』]+")
 # Chinese characters with the numbers that touch them.
-_CHINESE_RUN = re.compile(r"[\d.:%-]*+[\u3400-\u9fff\u3007](?:[\d.:%-]*+[\u3400-\u9fff\u3007])*+")
+_CHINESE_RUN = re.compile(
+    r"[\d.:%-]*+[\u3400-\u9fff\u3007](?:[\d.:%-]*+[\u3400-\u9fff\u3007])*+[\d.:%]*+"
+)
 _MIN_WORDS = 3
 _MIN_SMALL = 2
 # What speaks for English where there are no words at all.

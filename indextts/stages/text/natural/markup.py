@@ -28,6 +28,16 @@ _INLINE = re.compile(
 _INLINE_SIGN = re.compile(r"[<\[&*_~`]")
 _LINE_TAGS = frozenset(listed("br p div li ul ol tr td th table h1 h2 h3 h4 h5 h6 hr blockquote"))
 
+_TAGS = _LINE_TAGS | frozenset(
+    listed(
+        """
+a abbr audio b big body break button center code del em emphasis font form head html i iframe img
+input ins label link mark meta option p prosody pre q s say-as script select small source span speak
+strong style sub sup tbody thead title u video voice
+"""
+    )
+)
+
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _CLOSING_HASHES = re.compile(r" +#{1,6} *$")
 _BULLET = re.compile(r"[ \t]*(?:[-*+–—]|[•●○▪■◆◦‣·→☺])[ \t]+(?:\[[ xX]?\][ \t]+)?|[ \t]*[•●▪■◆]")
@@ -64,6 +74,8 @@ _LINE_START = re.compile(r"[ \t]*[-*+–—•●○▪■◆◦‣·→☺#>|`~
 
 def _inline_edits(text: str) -> Iterator[Edit]:
     for match in _INLINE.finditer(text):
+        if match["html"] and match["tag"].lower() not in _TAGS:
+            continue
         if match["note"]:
             new = match["spoken"]
         elif match["link"]:

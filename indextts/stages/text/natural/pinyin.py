@@ -35,7 +35,9 @@ zi zong zou zu zuan zui zun zuo
 )
 # Codes that look like syllables.
 _CODES = frozenset(listed("MI5 BA1 BA2 BA4 BA5 HE2 WAN2"))
-_TONED = re.compile(r"(?P<syllable>[A-Za-z]{2,6})(?P<tone>[1-5])(?![A-Za-z0-9]|[.-]\d)")
+_TONED = re.compile(
+    r"(?P<syllable>[A-Za-z]{2,6})(?P<tone>[1-5])(?![0-9]|[.-]\d)(?![A-Za-z]{1,6}(?![A-Za-z1-5]))"
+)
 _CHAIN = re.compile(r"[ ,]?[A-Za-z]{2,6}[1-5](?![0-9])")
 _CHINESE_BEFORE = re.compile(r"[\u3400-\u9fff1-5][ ，。、,.!?“”'《》]{0,2}$")
 _CHINESE_BEHIND = re.compile(r"[ ，。、,.!?“”'《》]{0,2}[\u3400-\u9fff]")

@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 # What may stand at the beginning of a number's reading.
-_NUMBER_SIGNS = frozenset("-−+±~≈<>≤≥$€£¥₩₹₽#(.'")
+_NUMBER_SIGNS = frozenset("-–−+±~≈<>≤≥$€£¥₩₹₽#(.'")
 _SUM_SIGNS = frozenset("-–—~−+÷×*=/<>≤≥≠≈")
 _ADDRESS_SIGNS = frozenset(".@:/_-+\\")
 _MAIL_AHEAD = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]")
@@ -161,7 +161,7 @@ class NaturalReader:
             hit = first_hit(tables.sums, text, at)
             if hit:
                 return hit.end, hit.words, Kind.READING
-        if sign in _NUMBER_SIGNS and not (front.isalnum() and front.isascii() and sign in "-.'("):
+        if sign in _NUMBER_SIGNS and not (front.isalnum() and front.isascii() and sign in "-–.'("):
             hit = first_hit(tables.numbers, text, at)
             if hit:
                 return hit.end, hit.words, Kind.READING

@@ -71,7 +71,6 @@ kV KV | kilovolt | kilovolts | 千伏
 mV | millivolt | millivolts | 毫伏
 mA | milliamp | milliamps | 毫安
 mAh | milliamp hour | milliamp hours | 毫安时
-A | amp | amps | 安
 Ω | ohm | ohms | 欧姆
 kΩ | kiloohm | kiloohms | 千欧
 N | newton | newtons | 牛
