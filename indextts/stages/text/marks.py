@@ -18,6 +18,8 @@ _EMOTICON = re.compile(
     r"(?:(?<![^\s.!?。！？])[:;=][-']?[)(\[\]DPpOo/|]|(?<![A-Za-z0-9])(?:[xX]D|<3|\^[_.-]?\^|T_T|>_<))"
     r"(?![A-Za-z0-9\u3400-\u9fff])"
 )
+# A quote that is still open where the search ends; its apostrophes stand between letters.
+_QUOTED = re.compile(r"(?<![^\s(“‘—])'(?=[A-Za-z0-9])(?:[^']|(?<=[A-Za-z])'(?=[A-Za-z])){0,120}$")
 # "file(s)"
 _PLURAL = re.compile(r"\((e?s)\)")
 _STRENGTH = {Kind.PAUSE: 1, Kind.END: 2}
@@ -84,7 +86,7 @@ def _begins_sentence(text: str, at: int) -> bool:
 def _apostrophe(text: str, at: int) -> tuple[int, str, Kind]:
     """What is left of the apostrophes outside words: quotes, and plurals' genitives."""
     before, behind = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
-    if before in ("s", "S") and behind == " ":
+    if before in ("s", "S") and behind == " " and not _QUOTED.search(text, max(0, at - 120), at):
         return at + 1, "", Kind.WORDS
     if not before.strip(" (“‘\n\r—"):
         return at + 1, "'", Kind.OPEN
@@ -127,7 +129,7 @@ def _hyphen(text: str, at: int) -> tuple[int, str, Kind]:
         end += 1
     before, behind = text[at - 1 : at] if at else "", text[end : end + 1]
     if end == at + 1 and before.isalpha() and behind.isalpha():
-        joined = before.isascii() and behind.isascii()
+        joined = before.isascii() == behind.isascii()
         return end, "-" if joined else " ", Kind.WORDS
     if before.isdecimal() and behind.isdecimal():
         return end, ",", Kind.PAUSE
@@ -160,9 +162,15 @@ def _joined(group: list[Span], *, spoke: bool, last: bool) -> Iterator[Span]:
     strongest = max(marks, key=lambda span: _STRENGTH[span.kind], default=None)
     opening = [span for span in group if span.kind is Kind.OPEN]
     closing = [span for span in group if span.kind is Kind.CLOSE]
+    chosen = []
     if strongest is not None and spoke and not (last and strongest.kind is Kind.PAUSE):
-        yield strongest
+        chosen.append(strongest)
     if closing and spoke:
-        yield closing[0]
+        chosen.append(closing[0])
     if opening and not last:
-        yield opening[-1]
+        chosen.append(opening[-1])
+    # The first stands for the whole group in the source, whatever the order was there.
+    begin, end = group[0].begin, group[-1].end
+    for span in chosen:
+        yield Span(span.text, begin, end, span.kind)
+        begin = end

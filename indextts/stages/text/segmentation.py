@@ -16,6 +16,8 @@ from indextts.stages.text.spans import Kind, Span
 _BLANKS = re.compile(" {2,}")
 _BLANK_BEFORE_MARK = re.compile(" ++(?=[,.?!…])")
 _ATOM = re.compile(r"[\u3400-\u9fff]|[^ \u3400-\u9fff]+ *| +")
+# Who said it, behind a Chinese quote.
+_SAYS = re.compile(r"[\u4e00-\u9fff]{1,4}?(?:说|道|问|答|喊|叫)")
 _MARKS = frozenset(",.?!…")
 _CLOSING = frozenset(".?!")
 # A quote with more spans in it than this is a passage, and cut like any other text.
@@ -93,6 +95,7 @@ class Segmenter:
             check()
             clause = tuple(spans[first:last])
             ends = any(s.kind is Kind.END for s in clause) and last - 1 not in inside
+            ends = ends and not _goes_on(spans, last)
             size = self._measure(spoken_text(clause))
             if size <= limit:
                 yield Part(clause, size, ends)
@@ -125,8 +128,8 @@ class Segmenter:
         half = len(atom.text) // 2
         blank = atom.text.rfind(" ", 1, half)
         cut = half if blank < 0 else blank
-        for text in (atom.text[:cut], atom.text[cut:]):
-            yield from self._short(Span(text, atom.begin, atom.end, atom.kind), limit)
+        for begin, end in ((0, cut), (cut, len(atom.text))):
+            yield from self._short(_slice(atom, begin, end), limit)
 
     def _packed(
         self, parts: Iterable[Part], limit: int, quick_tokens: int
@@ -174,6 +177,14 @@ def _clauses(spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
         yield begin, len(spans)
 
 
+def _goes_on(spans: Sequence[Span], index: int) -> bool:
+    """Whether the sentence goes on behind a closing quote: 'Stop!' she said."""
+    if index >= len(spans) or spans[index - 1].kind is not Kind.CLOSE:
+        return False
+    text = spans[index].text.lstrip()
+    return bool(_SAYS.match(text)) or (text[:1].isascii() and text[:1].islower())
+
+
 def _inside_quotes(spans: Sequence[Span]) -> set[int]:
     """Spans that stand in a quote of moderate length, its closing mark excluded."""
     inside: set[int] = set()
@@ -203,9 +214,17 @@ def _atoms(spans: Iterable[Span]) -> Iterator[Span]:
         for match in _ATOM.finditer(span.text):
             if held is not None:
                 yield held
-            held = Span(match[0], span.begin, span.end, Kind.WORDS)
+            held = _slice(span, match.start(), match.end())
     if held is not None:
         yield held
+
+
+def _slice(span: Span, begin: int, end: int) -> Span:
+    """A part of a span.  Where it is no copy of its source, the first part stands for all."""
+    text = span.text[begin:end]
+    if len(span.text) == span.end - span.begin:
+        return Span(text, span.begin + begin, span.begin + end, span.kind)
+    return Span(text, span.begin if begin == 0 else span.end, span.end, span.kind)
 
 
 def spoken_text(spans: Iterable[Span]) -> str:
