@@ -18,7 +18,6 @@ _BLANK_BEFORE_MARK = re.compile(" ++(?=[,.?!…])")
 _ATOM = re.compile(r"[\u3400-\u9fff]|[^ \u3400-\u9fff]+ *| +")
 # Who said it, behind a Chinese quote.
 _SAYS = re.compile(r"[\u4e00-\u9fff]{1,4}?(?:说|道|问|答|喊|叫)")
-_MARKS = frozenset(",.?!…")
 _CLOSING = frozenset(".?!")
 # A quote with more spans in it than this is a passage, and cut like any other text.
 _LONGEST_QUOTE = 60
@@ -231,13 +230,14 @@ def spoken_text(spans: Iterable[Span]) -> str:
     """The text of spans, with the blanks that are missing between them."""
     parts: list[str] = []
     last, kind = "", Kind.WORDS
+    chinese = False  # the last word
     for span in spans:
         text = span.text
         if not text:
             continue
-        if text.isspace() and _is_han(last):
+        if chinese and _is_han(last) and text.isspace():
             continue  # around a reading in Chinese
-        if last in _MARKS and _is_han(text.lstrip()[:1]):
+        if chinese and kind not in (Kind.WORDS, Kind.READING) and _is_han(text.lstrip()[:1]):
             text = text.lstrip()
         joined = span.kind is kind is Kind.WORDS
         if span.kind in (Kind.END, Kind.PAUSE, Kind.CLOSE):
@@ -247,6 +247,8 @@ def spoken_text(spans: Iterable[Span]) -> str:
             parts.append(" ")
         parts.append(text)
         last, kind = text[-1], span.kind
+        if kind in (Kind.WORDS, Kind.READING) and text.strip():
+            chinese = _is_han(text.rstrip()[-1])
     return tidy_blanks("".join(parts))
 
 

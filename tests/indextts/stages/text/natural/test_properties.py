@@ -54,6 +54,7 @@ def test_no_digit_and_no_sign_is_left(say: Say, text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text(string.ascii_lowercase, min_size=2, max_size=8), min_size=1, max_size=12))
 def test_small_words_stay_as_they_are(say: Say, words: list[str]) -> None:
+    words = [word for word in words if word not in ("vs", "aka")]
     assert say(" ".join(words)).split() == words
 
 
@@ -66,8 +67,8 @@ def test_chinese_stays_as_it_is(say: Say, text: str) -> None:
 @settings(max_examples=300, deadline=None)
 @given(MEETING)
 def test_every_word_and_number_is_covered(reader: NaturalReader, text: str) -> None:
-    """Outside of markup, whose targets are not spoken."""
-    if re.search(r"[<\[&#|]", text):
+    """Outside of markup, whose targets are not spoken, and of signs that become several."""
+    if re.search(r"[<\[&#|①½]", text):
         return
     covered = bytearray(len(text))
     for span in reader.read(text, never):
