@@ -101,6 +101,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             precision="fp32" if device == "cpu" else settings.precision,
             deepspeed=settings.deepspeed,
             verbalizer=settings.verbalizer,
+            normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
         )
         return engine_factory(settings.engine)(options)

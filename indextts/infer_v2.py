@@ -35,6 +35,7 @@ from indextts.stages.device import (
 from indextts.stages.networks import Networks, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
+from indextts.stages.text import check_normalization
 from indextts.stream import SpeechStream, collect
 from indextts.utils.audio_file import read_audio, write_wav
 from indextts.utils.lru import CacheStats
@@ -58,8 +59,10 @@ class IndexTTS2:
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         deepspeed: "auto" or "off".
-        verbalizer: who reads numbers and signs: "wetext", "wetextprocessing", or "none" for texts
-            that are all words.
+        verbalizer: who reads numbers and signs in the reference's way: "wetext",
+            "wetextprocessing", or "none" for texts that are all words.
+        normalization: how texts are read where a request does not say: "natural" as a person
+            reads them, "reference" as the original does, "off" for texts that are spoken already.
         cache_bytes: bound on what is remembered of reference clips.
         cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
@@ -82,6 +85,7 @@ class IndexTTS2:
         deepspeed: str = "auto",
         *,
         verbalizer: str = "wetext",
+        normalization: str = "natural",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         cuda_graphs: str = "auto",
         tf32: bool = False,
@@ -95,7 +99,10 @@ class IndexTTS2:
         if self._device.type == "cuda":
             set_cuda_arithmetic(tf32=tf32)
         self.precision = choose_precision(precision, self._device)
-        networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
+        self.normalization = check_normalization(normalization)
+        networks = load_networks(
+            self.model_dir, self._device, self.precision, verbalizer, self.normalization
+        )
         self._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
         if warm_up and self._device.type == "cuda":
             self._warm_up()

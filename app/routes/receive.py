@@ -57,6 +57,7 @@ def receive(parts: Services, schema: SpeechRequest) -> Received:
         emo_vector=None if vector is None else tuple(vector),
         emo_text=fields["emo_text"],
         seed=fields["seed"],
+        normalization=fields["normalization"],
         options={option.name: fields[option.name] for option in OPTIONS},
     )
     return Received(order, fields)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
-from app.runner.engine import EMOTIONS, MAX_SEED, OPTIONS, QUICK_TOKENS, Option
+from app.runner.engine import EMOTIONS, MAX_SEED, NORMALIZATIONS, OPTIONS, QUICK_TOKENS, Option
 from app.speech.subtitles import SUBTITLE_FORMATS
 
 FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
@@ -123,6 +123,16 @@ class SpeechRequest(Schema):
         allow_none=True,
         validate=validate.Range(0, MAX_SEED),
         metadata={"description": "Repeats a result; without it one is drawn and told."},
+    )
+
+    normalization = fields.Str(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(NORMALIZATIONS),
+        metadata={
+            "description": "How the text is read: natural, as a person reads it; reference, as the "
+            "original implementation does; off, for a text that is spoken as it stands."
+        },
     )
 
     def __init__(self, max_text_chars: int) -> None:

@@ -31,7 +31,9 @@ from indextts.facts import ModelFacts
 from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, Option
 from indextts.request import (
     EMOTIONS,
+    NORMALIZATIONS,
     Control,
+    Normalization,
     Progress,
     ReferenceAudio,
     SegmentAudio,
@@ -43,6 +45,7 @@ from indextts.sampling import SamplingChanges
 __all__ = [
     "EMOTIONS",
     "MAX_SEED",
+    "NORMALIZATIONS",
     "OPTIONS",
     "QUICK_TOKENS",
     "VERSION",
@@ -55,6 +58,7 @@ __all__ = [
     "EngineOptions",
     "IndexTTSError",
     "ModelFacts",
+    "Normalization",
     "Option",
     "Progress",
     "ReferenceAudio",
@@ -143,6 +147,7 @@ class EngineOptions:
     precision: str
     deepspeed: str
     verbalizer: str
+    normalization: str
     cache_bytes: int
 
 
@@ -179,6 +184,7 @@ def _load_indextts2(options: EngineOptions) -> Engine:
         precision=options.precision,
         deepspeed=options.deepspeed,
         verbalizer=options.verbalizer,
+        normalization=options.normalization,
         cache_bytes=options.cache_bytes,
     )
 

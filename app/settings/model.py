@@ -82,6 +82,12 @@ class Settings:
         "Who reads numbers and signs.",
         choices=("wetext", "wetextprocessing"),
     )
+    normalization: str = setting(
+        "natural",
+        "Model",
+        "How texts are read where a request does not say; `reference` reads as the original does.",
+        choices=("natural", "reference", "off"),
+    )
     voice_cache_bytes: int = setting(
         256 * 1024 * 1024, "Model", "Memory for what is remembered of clips.", minimum=0
     )

@@ -112,6 +112,7 @@ class _Account:
         self._codes += len(segment.codes)
         return SegmentReady(
             text=segment.text,
+            spoken_text=segment.spoken_text,
             start=start / self._rate,
             end=(start + len(segment.waveform)) / self._rate,
             samples=samples,

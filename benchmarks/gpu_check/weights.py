@@ -16,6 +16,7 @@ from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.campplus import CAMPPlus
 from indextts.layers.rep_codec import RepCodec
 from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.request import Normalization
 from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.device import PRECISIONS
@@ -140,11 +141,18 @@ class WordFrontEnd(TextFrontEnd):
     def __init__(self, config: GPTConfig) -> None:
         self._vocabulary = config.number_text_tokens
 
-    def segments(self, text: str, max_tokens: int = 120, quick_tokens: int = 0) -> FrontEndResult:
+    def segments(
+        self,
+        text: str,
+        max_tokens: int = 120,
+        quick_tokens: int = 0,
+        normalization: Normalization | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> FrontEndResult:
         """See :meth:`TextFrontEnd.segments`."""
         lines = [_WORD.findall(line)[:max_tokens] for line in text.splitlines()]
         segments = tuple(
-            Segment(tuple(words), tuple(map(self._number, words)), " ".join(words))
+            Segment(tuple(words), tuple(map(self._number, words)), " ".join(words), " ".join(words))
             for words in lines
             if words
         )

@@ -175,4 +175,5 @@ def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
         sample_rate=RATE,
         pause=RATE * pause // 1000 if index + 1 < count else 0,
         truncated=False,
+        spoken_text="hum",
     )

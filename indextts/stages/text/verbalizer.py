@@ -21,11 +21,11 @@ _WETEXTPROCESSING_VERSION = "1.0.4.1"
 class Verbalizer(Protocol):
     """Writes a text out in words; may raise on text it cannot read.  Safe for many threads."""
 
-    def zh(self, text: str) -> str:
-        """Text of the Chinese path, which may hold Latin words."""
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        """Text of the Chinese path, which may hold Latin words; `check` is asked now and then."""
         ...
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
         """Text of the English path."""
         ...
 
@@ -60,11 +60,11 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
 class WordsOnly:
     """No verbaliser: text in simplified characters or plain letters is spoken as it stands."""
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
         """The text itself; raises TextError where something in it is not a word."""
         return self._checked(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
         """As :meth:`zh`."""
         return self._checked(text)
 
@@ -85,17 +85,26 @@ def _is_written(character: str) -> bool:
     return category in ("Nd", "No", "Sc") or character in "%‰°℃℉+=×÷±&@#"
 
 
+def load_simplifier() -> Callable[[str], str]:
+    """wetext's step from traditional Chinese characters to simplified ones.
+
+    Raises:
+        ConfigError: wetext is not installed.
+    """
+    return _WetextGrammar().simplify
+
+
 class RuledWetext:
     """wetext's grammars under the rules of :mod:`indextts.stages.text.rules`."""
 
     def __init__(self) -> None:
         self._grammar = _WetextGrammar()
 
-    def zh(self, text: str) -> str:
-        return read_chinese(self._grammar, text)
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        return read_chinese(self._grammar, text, check)
 
-    def en(self, text: str) -> str:
-        return read_english(self._grammar, text)
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        return read_english(self._grammar, text, check)
 
 
 class _WetextGrammar:
@@ -141,11 +150,13 @@ class PlainWetext:
         self._english: Callable[[str], str] = normalizer(lang="en", operator="tn").normalize
         self._lock = threading.Lock()
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._chinese(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._english(text)
 
@@ -180,11 +191,13 @@ class WeTextProcessing:
             # It adds a handler that writes to stderr with every load.
             logging.getLogger(name).handlers.clear()
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._chinese(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._english(text)
 

@@ -45,7 +45,14 @@ def test_the_json_answer(client: FlaskClient, clip_hex: str) -> None:
     assert body["rtf"] == pytest.approx(body["inference_time"] / body["audio_length"])
     assert (body["text"], body["seed"], body["format"]) == ("你好 ☃", 7, "wav")
     assert body["warnings"] == ["unknown character"]
-    assert body["segments"] == [{"text": "你好 ☃", "start": 0.0, "end": body["audio_length"]}]
+    assert body["segments"] == [
+        {
+            "text": "你好 ☃",
+            "spoken_text": "hum",
+            "start": 0.0,
+            "end": body["audio_length"],
+        }
+    ]
 
 
 def test_segments_and_subtitles(client: FlaskClient, clip_hex: str) -> None:

@@ -24,9 +24,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_a_stand_in_can_be_named() -> None:
     factory = engine_factory("tests.app.stand_in_engine:make")
-    assert isinstance(
-        factory(EngineOptions("models", "cpu", "fp32", "off", "wetext", 0)), StandInEngine
-    )
+    options = EngineOptions("models", "cpu", "fp32", "off", "wetext", "natural", cache_bytes=0)
+    assert isinstance(factory(options), StandInEngine)
 
 
 @pytest.mark.parametrize("spec", ["no.such.module:make", "tests.app.conftest:absent", "nonsense"])
