@@ -1,4 +1,4 @@
-# Two commands: `make run` serves, `make test` checks everything.
+# `make run` serves, `make test` checks everything, `make quick` most of it in a minute or so.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,12 +16,13 @@ WORKERS ?= 1
 MODEL_DIR ?= auto
 WEIGHTS_DIR ?= models/IndexTTS
 
-.PHONY: run weights test lint types unit format clean help
+.PHONY: run weights test quick lint types unit fast format clean help
 
 help:
 	@echo "make weights  fetch the official model into $(WEIGHTS_DIR)"
 	@echo "make run    install into $(VENV) and start the service on http://$(HOST):$(PORT)"
 	@echo "make test   install the development tools, then ruff, mypy and pytest"
+	@echo "make quick  ruff, and the tests that start no server and take no time"
 	@echo "make format let ruff tidy the code"
 	@echo "make clean  remove $(VENV) and the caches"
 
@@ -44,6 +45,8 @@ run: $(RUNTIME)
 
 test: lint types unit
 
+quick: lint fast
+
 lint: $(DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -52,8 +55,13 @@ types: $(DEV)
 	$(BIN)/mypy
 
 # One thread a test process: two busy OpenMP teams on two cores wait for each other.
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist loadfile
+
 unit: $(DEV)
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist loadfile
+	$(PYTEST)
+
+fast: $(DEV)
+	$(PYTEST) -m 'not slow and not deploy'
 
 format: $(DEV)
 	$(BIN)/ruff format .

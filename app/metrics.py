@@ -141,7 +141,7 @@ class Metrics:
     def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
         """See :class:`app.runner.status.RunnerObserver`."""
         self.queue_length.set(status.queue_length)
-        self.running.set(status.running)
+        self.running.set(status.jobs_running)
         for name in STATUSES:
             self.state.labels(name).set(name == status.status)
         self.fallback.set(bool(status.fallback))

@@ -50,7 +50,13 @@ class Option(Generic[T]):
         """The allowed range in words."""
         if self.above:
             return f"above {self.minimum:g} and at most {self.maximum:g}"
-        return f"{self.minimum} to {self.maximum}"
+        return f"{self.minimum:g} to {self.maximum:g}"
+
+    def markdown(self) -> str:
+        """The option's row in a table of fields."""
+        unit = f" {self.unit}" if self.unit else ""
+        bounds = self.bounds[0].upper() + self.bounds[1:]
+        return f"| `{self.name}` | {self.meaning} {bounds}{unit} ({self.default:g}). |"
 
     def check(self, value: float) -> None:
         """Raises RequestError for a number outside the bounds."""

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
+from app.runner.channel import Completed, JobEvent
 from app.runner.errors import QueueFullError
 from app.runner.job import Job
 
@@ -102,12 +103,12 @@ class Admission:
             self._running.add(job)
             return job
 
-    def done(self, job: Job, seconds: float | None = None) -> None:
-        """A job has left the engine; `seconds` is what it took when it was done."""
+    def done(self, job: Job, last: JobEvent) -> None:
+        """A job has left the engine with its last event."""
         with self._changed:
             self._running.discard(job)
-            if seconds is not None:
-                self._mean_seconds += 0.2 * (seconds - self._mean_seconds)
+            if isinstance(last, Completed):
+                self._mean_seconds += 0.2 * (last.inference_seconds - self._mean_seconds)
 
     # -- for everybody -------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from app.request_id import use_request_id
 from app.runner.admission import Admission
-from app.runner.channel import Completed, Failed
+from app.runner.channel import Completed, Failed, JobEvent
 from app.runner.engine import (
     CancelledError,
     Control,
@@ -22,7 +22,6 @@ from app.runner.errors import (
     ClientGoneError,
     EngineLostError,
     QueueTimeoutError,
-    ReaderTooSlowError,
 )
 from app.runner.job import Job
 from app.runner.loading import Loader
@@ -65,48 +64,43 @@ class ServingLoop:
         self._count_out_of_memory = count_out_of_memory
         self._give_up = give_up
         self._changed = changed
+        self._broken: str | None = None
 
     def run(self) -> None:
         """Serve one job after the other; returns once the queue is closed."""
         while (job := self._admission.next()) is not None:
-            seconds = None
+            last: JobEvent
             try:
                 with use_request_id(job.request_id):
-                    seconds = self._serve(job)
+                    last = self._serve(job)
             except Exception as error:
                 # Without this thread nobody would ever be answered again.
                 log.exception("The engine thread met an unexpected error")
-                job.events.put(Failed(error))
-            finally:
-                self._admission.done(job, seconds)
-                self._changed()
+                last = Failed(error)
+            self._admission.done(job, last)
+            # Told first: whoever has the answer finds it counted.
+            self._changed()
+            job.events.put(last)
+            if self._broken is not None:
+                self._give_up(self._broken)
 
-    def _serve(self, job: Job) -> float | None:
-        """Serve a job; the result is the seconds that it took when it was done."""
+    def _serve(self, job: Job) -> JobEvent:
+        """Serve a job; the result is its last event."""
         if job.unwanted:
-            job.events.put(Failed(ClientGoneError("gone while queued")))
-            return None
+            return Failed(ClientGoneError("gone while queued"))
         if job.overdue:
-            job.events.put(Failed(QueueTimeoutError(self._admission.retry_after())))
-            return None
+            return Failed(QueueTimeoutError(self._admission.retry_after()))
         self._changed()
         try:
-            done = self._synthesize(job)
+            return self._synthesize(job)
         except CancelledError:
-            job.events.put(Failed(ClientGoneError("gone while running")))
-        except ReaderTooSlowError as error:
-            job.events.put(Failed(error))
+            return Failed(ClientGoneError("gone while running"))
         except Exception as error:
-            if poisons_device(error):
-                log.exception("The device is broken by this error; the worker will restart")
-                job.events.put(Failed(EngineLostError("device error")))
-                self._give_up("The device does not answer correctly any more.")
-            else:
-                job.events.put(Failed(error))
-        else:
-            job.events.put(done)
-            return done.inference_seconds
-        return None
+            if not poisons_device(error):
+                return Failed(error)
+            log.exception("The device is broken by this error; the worker will restart")
+            self._broken = "The device does not answer correctly any more."
+            return Failed(EngineLostError("device error"))
 
     def _synthesize(self, job: Job) -> Completed:
         """Two attempts on the GPU, then one on the CPU, with the memory freed in between."""
@@ -128,7 +122,7 @@ class ServingLoop:
         if not self._oom_fallback or not self._on_cuda():
             raise failure
         if not self._loader.replace_by_cpu(failure):
-            self._give_up("The model could not be loaded; the log says why.")
+            self._broken = "The model could not be loaded; the log says why."
             raise EngineLostError("no engine after the fallback")
         return attempt.run(self._state)
 

@@ -155,7 +155,7 @@ class InferenceRunner:
             fallback=fallback,
             queue_length=counts.waiting,
             queue_capacity=counts.capacity,
-            running=counts.running,
+            jobs_running=counts.running,
             uptime=round(time.monotonic() - self._started_at, 3),
             facts=facts,
         )

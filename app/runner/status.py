@@ -23,7 +23,7 @@ class RunnerStatus:
         reason: why the status is not healthy.
         fallback: what the service had to give up to go on.
         queue_length: requests waiting for the engine.
-        running: requests that the engine works on.
+        jobs_running: requests that the engine works on.
         uptime: seconds since the worker started.
         facts: about the loaded model.
     """
@@ -34,9 +34,14 @@ class RunnerStatus:
     fallback: str | None
     queue_length: int
     queue_capacity: int
-    running: int
+    jobs_running: int
     uptime: float
     facts: ModelFacts
+
+    @property
+    def running(self) -> bool:
+        """Whether the engine works."""
+        return self.jobs_running > 0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Literal, Protocol
 
 import av
@@ -17,9 +18,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from indextts.utils.pcm import pcm16
-
-# libsndfile takes a block of the Ogg encoders from the stack: large ones end the process.
-SNDFILE_BLOCK_FRAMES = 1 << 14
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
 
@@ -112,6 +110,7 @@ class AvWriter:
     def __init__(self, recipe: AvRecipe, rate: int) -> None:
         self._recipe = recipe
         self._rate = rate
+        self._written = 0
         self._sink = _Sink()
         self._container = av.open(
             self._sink,
@@ -144,6 +143,9 @@ class AvWriter:
                 layout="mono",
             )
             frame.sample_rate = self._rate
+            frame.time_base = Fraction(1, self._rate)
+            frame.pts = self._written
+            self._written += len(samples)
             self._container.mux(self._stream.encode(frame))
         return self._sink.take()
 
@@ -182,11 +184,15 @@ class VorbisWriter:
     """Ogg/Vorbis made by libsndfile.
 
     It writes a page when it holds 4 KB or 255 packets, and offers no other way: about a second of
-    speech is kept back, and more where a pause follows.
+    speech is kept back, and more where a pause follows.  The encoder guesses what was before the
+    first sample from all that its first block holds, hence blocks of one length.
     """
+
+    _BLOCK = 2048
 
     def __init__(self, rate: int) -> None:
         self._sink = _LengthSink()
+        self._waiting = np.zeros(0, np.float32)
         self._file = soundfile.SoundFile(
             self._sink, mode="w", samplerate=rate, channels=1, format="OGG", subtype="VORBIS"
         )
@@ -195,11 +201,15 @@ class VorbisWriter:
         return self._sink.take()
 
     def write(self, samples: NDArray[np.float32]) -> bytes:
-        for first in range(0, len(samples), SNDFILE_BLOCK_FRAMES):
-            self._file.write(samples[first : first + SNDFILE_BLOCK_FRAMES])
+        samples = np.concatenate([self._waiting, samples])
+        full = len(samples) - len(samples) % self._BLOCK
+        for first in range(0, full, self._BLOCK):
+            self._file.write(samples[first : first + self._BLOCK])
+        self._waiting = samples[full:]
         return self._sink.take()
 
     def finish(self) -> bytes:
+        self._file.write(self._waiting)
         self._file.close()
         return self._sink.take()
 

@@ -12,12 +12,14 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from app.speech.codec_writers import SNDFILE_BLOCK_FRAMES
 from app.speech.codecs import check_waveform, codec_rate
 from app.speech.stream_encode import stream_encoder
 from indextts.utils.pcm import pcm16
 
 AudioFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
+
+# libsndfile takes a block of the Ogg and MP3 encoders from the stack: large ones end the process.
+_BLOCK_FRAMES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,6 @@ def encode_audio(
         format=recipe.container,
         subtype=recipe.subtype,
     ) as file:
-        for start in range(0, len(samples), SNDFILE_BLOCK_FRAMES):
-            file.write(samples[start : start + SNDFILE_BLOCK_FRAMES])
+        for start in range(0, len(samples), _BLOCK_FRAMES):
+            file.write(samples[start : start + _BLOCK_FRAMES])
     return EncodedAudio(buffer.getvalue(), recipe.mime, format)

@@ -81,16 +81,15 @@ def stream_encoder(
     flac      n; equal to the samples of WAV               1,152 samples
     opus      n                                            50 ms
     ogg       n                                            a page: 4 KB, about a second of speech
-    mp3       1,105 samples of delay before n, and zeros   80 ms
-              to a whole frame (576 samples up to 24 kHz,
-              1,152 above)
-    aac       1,024 samples of delay before n, and zeros   2,048 samples
-              to a whole frame (1,024 samples)
+    mp3       n + 1,152, up to a whole frame (576 samples  1,800 samples up to 24 kHz, 4,700
+              up to 24 kHz, 1,152 above)                   above
+    aac       n + 1,024, up to a whole frame (1,024        2,048 samples
+              samples)
     ========= ============================================ ======================================
 
-    MP3 and ADTS have no place for the delay but a header that tells the length, which a stream
-    cannot know.  Resampling keeps back another 45 ms and makes round(n * target_rate / rate)
-    samples.
+    In MP3 the sound begins after 1,105 samples, in AAC after 1,024: the codec's delay, which only
+    a header that also tells the length could name.  FLAC leaves its length open, which libsndfile
+    cannot read.  Resampling keeps back another 45 ms and makes n * target_rate / rate samples.
 
     Args:
         format: which file.
@@ -143,11 +142,13 @@ def _av_recipe(format: Literal["mp3", "opus", "flac", "aac"], rate: int) -> AvRe
     match format:
         case "mp3":
             # A constant bit rate lets players tell the time without the header of the length.
+            # LAME turns the level down below 160 kbit/s, the most there is up to 24 kHz; below
+            # 16 kHz it is 64 kbit/s.
             return AvRecipe(
                 "mp3",
                 "libmp3lame",
                 "fltp",
-                _bit_rate(rate),
+                64_000 if rate < 16_000 else 160_000,
                 container_options={"write_xing": "0", "id3v2_version": "0"},
             )
         case "opus":
@@ -163,16 +164,10 @@ def _av_recipe(format: Literal["mp3", "opus", "flac", "aac"], rate: int) -> AvRe
                 container_options={"metadata_header_padding": "0"},
             )
         case "aac":
-            return AvRecipe("adts", "aac", "fltp", _bit_rate(rate))
+            # At most 6 bits a sample are allowed.
+            return AvRecipe("adts", "aac", "fltp", min(6 * rate, 96_000))
         case _:
             assert_never(format)
-
-
-def _bit_rate(rate: int) -> int:
-    """Of MP3 and AAC, in bit/s: transparent for one voice, allowed at every rate of both."""
-    if rate < 16_000:
-        return 48_000
-    return 96_000 if rate <= 24_000 else 128_000
 
 
 class _ResamplingEncoder:

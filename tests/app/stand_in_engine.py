@@ -105,6 +105,7 @@ class StandInEngine:
 
     def note(self, event: str, text: str) -> None:
         if self._journal is not None:
+            text = text.replace("\n", "\\n")
             with self._journal.open("a", encoding="utf-8") as file:
                 file.write(f"{time.time():.3f} {os.getpid()} {event} {text}\n")
 

@@ -19,6 +19,8 @@ from indextts.utils.audio_file import read_audio
 from tests.app.gunicorn_server import ROOT, running_server
 from training.evaluation.pitch import median_pitch
 
+pytestmark = pytest.mark.slow
+
 MODEL = ROOT / MODEL_DIRS[1]
 VOICES = ROOT / "examples" / "voices"
 ENGLISH = "The children were playing in the garden when the rain began."
@@ -134,6 +136,7 @@ def test_an_excited_clip_makes_it_faster_than_a_calm_one(engine: IndexTTS2) -> N
     assert calm > 1.2 * excited
 
 
+@pytest.mark.deploy
 def test_the_service_speaks_with_it_and_says_so(tmp_path: Path) -> None:
     clip = (VOICES / "zh_young.flac").read_bytes().hex()
     with running_server(tmp_path, clip, engine="", model_dir=MODEL, device="cpu") as server:

@@ -78,7 +78,7 @@ class TextFrontEnd:
         return FrontEndResult(segments, tuple(self._tokenizer.unknown(pieces)))
 
     def _pieces(self, text: str) -> list[str]:
-        # A single character is read as it stands (text.md 2.1).  Where that gives nothing to
+        # A single character is read as it stands (text.md 2, step 1).  Where that gives nothing to
         # speak ("a", "5"), we read it like a longer text, which the original does not.
         raw = self._tokenizer.tokenize_raw(text) if len(text.strip()) == 1 else []
         if self._is_speakable(raw):

@@ -62,7 +62,7 @@ class Tokenizer:
     def tokenize_raw(self, text: str) -> list[str]:
         """Pieces of a text as it is.
 
-        This is how a request of a single character is read (text.md 2.1); small letters and
+        This is how a request of a single character is read (text.md 2, step 1); small letters and
         digits are no pieces.
         """
         return list(self._model.encode(text, out_type=str))

@@ -58,7 +58,7 @@ def test_a_killed_worker_comes_back_in_its_slot(tmp_path: Path, clip_hex: str) -
         newcomer = next(pid for pid in _slots(server) if pid not in slots)
         assert _slots(server)[newcomer] == slots[victim]
         assert pending[survivor].result().status_code == 200
-        wait_for(lambda: f"[{newcomer}] app.runner.inference: Model" in server.log)
+        wait_for(lambda: f"[{newcomer}] app.runner.loading: Model" in server.log)
         assert server.speak("after").status_code == 200
 
 

@@ -131,9 +131,9 @@ def test_what_gunicorn_refuses_has_the_common_form(
 
 def test_metrics_count_both_workers(tmp_path: Path, clip_hex: str) -> None:
     with running_server(tmp_path, clip_hex, workers=2) as server:
+        wait_for(lambda: 'indextts_model_state{state="healthy"} 2.0' in _metrics(server))
         for _ in range(20):
             assert server.speak("count me").status_code == 200
-        wait_for(lambda: 'indextts_model_state{state="healthy"} 2.0' in _metrics(server))
         assert 'indextts_http_requests_total{code="200",method="POST",route="/tts"} 20.0' in (
             _metrics(server)
         )

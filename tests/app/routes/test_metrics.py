@@ -3,7 +3,7 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.app.conftest import AppMaker
+from tests.app.conftest import AppMaker, wait_until
 
 
 def samples(client: FlaskClient) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -44,7 +44,8 @@ def test_a_synthesis_is_counted(client: FlaskClient, clip_hex: str) -> None:
 
 def test_the_state_of_the_model(make_app: AppMaker, clip_hex: str) -> None:
     client = make_app(device="cuda:0").test_client()
-    assert samples(client)["indextts_model_state", ("healthy",)] == 1
+    # The status turns first, its gauge a moment later.
+    wait_until(lambda: samples(client)["indextts_model_state", ("healthy",)] == 1)
     client.post("/tts", json={"text": "[oom]", "spk_audio": clip_hex})
     found = samples(client)
     assert found["indextts_cpu_fallback", ()] == 1

@@ -88,10 +88,10 @@ def test_segments_are_sent_as_they_are_spoken(client: FlaskClient, clip_hex: str
     pieces: Iterator[bytes] = answer.iter_encoded()
     assert len(next(pieces)) == 2 * (int(22050 * 0.15) + 22050 // 5)
     parts = services_of(client.application)
-    assert parts.runner.status().running == 1
+    assert parts.runner.status().jobs_running == 1
     assert metric(client, "indextts_streams_open") == 1
     answer.close()
-    wait_until(lambda: parts.runner.status().running == 0)
+    wait_until(lambda: parts.runner.status().jobs_running == 0)
     assert metric(client, "indextts_streams_open") == 0
     assert metric(client, "indextts_streams_broken_total") == 1
 

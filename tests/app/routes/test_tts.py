@@ -13,9 +13,12 @@ from werkzeug.test import TestResponse
 
 from tests.app.conftest import AppMaker, wave_bytes
 
+# What goes wrong before the first sound is answered alike by both.
+BOTH = pytest.mark.parametrize("path", ["/tts", "/tts/stream"])
 
-def speak(client: FlaskClient, clip: str, **fields: Any) -> TestResponse:
-    return client.post("/tts", json={"text": "hello", "spk_audio": clip, **fields})
+
+def speak(client: FlaskClient, clip: str, path: str = "/tts", **fields: Any) -> TestResponse:
+    return client.post(path, json={"text": "hello", "spk_audio": clip, **fields})
 
 
 def test_the_json_answer(client: FlaskClient, clip_hex: str) -> None:
@@ -118,12 +121,16 @@ def test_a_form_with_texts(client: FlaskClient, clip_hex: str) -> None:
         ({"text": "a", "seed": "1.5"}, "seed"),
         ({"text": "a", "seed": "many"}, "seed"),
         ({"text": "a", "nonsense": "1"}, "nonsense"),
-        ({"text": (io.BytesIO(b"x"), "f")}, "text"),
+        ({"text": b"a file"}, "text"),
     ],
 )
-def test_wrong_forms(client: FlaskClient, clip_hex: str, form: dict[str, Any], field: str) -> None:
-    data = {"spk_audio": clip_hex, **form}
-    answer = client.post("/tts", data=data, content_type="multipart/form-data")
+@BOTH
+def test_wrong_forms(
+    client: FlaskClient, path: str, clip_hex: str, form: dict[str, Any], field: str
+) -> None:
+    files = {n: (io.BytesIO(v), "f") for n, v in form.items() if isinstance(v, bytes)}
+    data = {"spk_audio": clip_hex, **form, **files}
+    answer = client.post(path, data=data, content_type="multipart/form-data")
     assert answer.status_code == 422
     assert field in answer.get_json()["errors"]
 
@@ -171,8 +178,11 @@ def test_a_data_uri(client: FlaskClient, clip: bytes) -> None:
         ({"unknown": 1}, "unknown"),
     ],
 )
-def test_validation(client: FlaskClient, clip_hex: str, fields: dict[str, Any], field: str) -> None:
-    answer = speak(client, clip_hex, **fields)
+@BOTH
+def test_validation(
+    client: FlaskClient, path: str, clip_hex: str, fields: dict[str, Any], field: str
+) -> None:
+    answer = speak(client, clip_hex, path, **fields)
     body = answer.get_json()
     assert answer.status_code == 422
     assert (body["error"], body["detail"]) == ("validation_error", "Validation failed")
@@ -193,8 +203,9 @@ def test_validation(client: FlaskClient, clip_hex: str, fields: dict[str, Any], 
         b"[" * 100_000,
     ],
 )
-def test_broken_bodies_are_validation_errors(client: FlaskClient, body: bytes) -> None:
-    answer = client.post("/tts", data=body, content_type="application/json")
+@BOTH
+def test_broken_bodies_are_validation_errors(client: FlaskClient, path: str, body: bytes) -> None:
+    answer = client.post(path, data=body, content_type="application/json")
     assert answer.status_code == 422
     assert answer.get_json()["detail"] == "Validation failed"
     assert answer.get_json()["errors"]
@@ -217,42 +228,47 @@ def test_broken_bodies_are_validation_errors(client: FlaskClient, body: bytes) -
         wave_bytes(0.01).hex(),
     ],
 )
-def test_bad_audio(client: FlaskClient, clip_hex: str, audio: str) -> None:
-    answer = speak(client, audio)
+@BOTH
+def test_bad_audio(client: FlaskClient, path: str, clip_hex: str, audio: str) -> None:
+    answer = speak(client, audio, path)
     body = answer.get_json()
     assert answer.status_code == 400
     assert (body["error"], body["detail"]) == ("invalid_audio", "Invalid audio input format")
     assert body["errors"]["spk_audio"]
     assert "10.0.0.1" not in answer.text
-    answer = speak(client, clip_hex, emo_audio=audio)
+    answer = speak(client, clip_hex, path, emo_audio=audio)
     assert answer.status_code == 400
     assert list(answer.get_json()["errors"]) == ["emo_audio"]
 
 
-def test_a_bad_upload(client: FlaskClient) -> None:
+@BOTH
+def test_a_bad_upload(client: FlaskClient, path: str) -> None:
     form = {"text": "a", "spk_audio": (io.BytesIO(b"<html>"), "voice.wav")}
-    assert client.post("/tts", data=form).status_code == 400
+    assert client.post(path, data=form).status_code == 400
 
 
-def test_a_failed_synthesis_tells_nothing(client: FlaskClient, clip_hex: str) -> None:
-    answer = speak(client, clip_hex, text="[fail]")
+@BOTH
+def test_a_failed_synthesis_tells_nothing(client: FlaskClient, path: str, clip_hex: str) -> None:
+    answer = speak(client, clip_hex, path, text="[fail]")
     assert answer.status_code == 500
     body = answer.get_json()
     assert (body["error"], body["detail"]) == ("inference_failed", "TTS inference failed")
     assert set(body) == {"error", "detail", "request_id"}
 
 
-def test_the_deadline(make_app: AppMaker, clip_hex: str) -> None:
+@BOTH
+def test_the_deadline(make_app: AppMaker, path: str, clip_hex: str) -> None:
     client = make_app(request_seconds=0.2).test_client()
-    answer = speak(client, clip_hex, text="[slow 20]")
+    answer = speak(client, clip_hex, path, text="[slow 20]")
     assert answer.status_code == 500
     assert answer.get_json()["error"] == "deadline_exceeded"
     assert answer.get_json()["detail"] == "TTS inference failed"
 
 
-def test_before_the_model_is_loaded(make_app: AppMaker, clip_hex: str) -> None:
+@BOTH
+def test_before_the_model_is_loaded(make_app: AppMaker, path: str, clip_hex: str) -> None:
     client = make_app(start=False).test_client()
-    answer = speak(client, clip_hex)
+    answer = speak(client, clip_hex, path)
     assert answer.status_code == 503
     assert answer.get_json()["detail"] == "Model not loaded"
     assert answer.headers["Retry-After"] == "5"
@@ -264,8 +280,9 @@ def test_the_limit_of_the_text_is_a_setting(make_app: AppMaker, clip_hex: str) -
     assert speak(client, clip_hex, text="12345").status_code == 422
 
 
-def test_other_content_types(client: FlaskClient) -> None:
+@BOTH
+def test_other_content_types(client: FlaskClient, path: str) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "application/xml"):
-        answer = client.post("/tts", data="text=a", content_type=kind)
+        answer = client.post(path, data="text=a", content_type=kind)
         assert answer.status_code == 415
         assert answer.get_json()["error"] == "unsupported_media_type"

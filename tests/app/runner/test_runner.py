@@ -363,9 +363,9 @@ def test_segments_come_before_the_end(make: Maker) -> None:
     first = next(events)
     assert isinstance(first, SegmentAudio)
     assert (first.text, first.count) == ("first", 2)
-    assert bench.runner.status().running == 1
+    assert bench.runner.status().jobs_running == 1
     events.close()
-    wait_until(lambda: bench.runner.status().running == 0)
+    wait_until(lambda: bench.runner.status().jobs_running == 0)
 
 
 def test_a_reader_who_goes_while_waiting_leaves_the_queue(make: Maker) -> None:

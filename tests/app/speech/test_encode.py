@@ -78,6 +78,7 @@ def test_rate_that_the_codec_lacks(format: AudioFormat, rate: int, expected: int
     assert info.duration == pytest.approx(1.0, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["ogg", "mp3"])
 def test_long_audio(format: AudioFormat) -> None:
     """The Ogg encoder of libsndfile ends the process when it gets all of this at once."""
