@@ -2,8 +2,8 @@
 
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
-beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``,
-``[poison]``, and ``[silent]`` for a text with nothing to speak.
+beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, and ``[silent]`` for a text
+with nothing to speak.
 ``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR``, ``INDEXTTS_TEST_DEVICE`` and
 ``INDEXTTS_TEST_JOURNAL`` (a file that gets a line for each start and end) steer the process.
 """
