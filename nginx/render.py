@@ -12,7 +12,6 @@ addresses of the service are in ``app/routes/table.py``.
 from __future__ import annotations
 
 import argparse
-import math
 import re
 import shlex
 import string
@@ -239,7 +238,8 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
     assert rate is not None, "checked by argparse"
     return {
         "command": _command(options),
-        "upstream_servers": _lines(_upstream_servers(options.instances, options.tries)),
+        "upstream_servers": _lines(_upstream_servers(options.instances)),
+        "last_servers": _lines(f"server {address} max_fails=0;" for address in options.instances),
         "server_names": " ".join(options.server_name),
         "http_listens": _lines(f"listen {address};" for address in options.listen_http),
         "https_listens": _lines(_https_listens(options)),
@@ -268,6 +268,7 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
         "error_retries": _lines(
             f"{error.status} {error.retry_after};" for error in ERRORS if error.retry_after
         ),
+        "error_path": ERROR_PATH,
         "error_pages_http": _lines(_error_pages([])),
         "error_pages_https": _lines(_error_pages([HSTS])),
     }
@@ -279,18 +280,14 @@ def _location(paths: Iterable[str]) -> str:
     return f'"^(?:{"|".join(patterns)})$"'
 
 
-def _upstream_servers(instances: Sequence[str], tries: int) -> list[str]:
+def _upstream_servers(instances: Sequence[str]) -> list[str]:
     servers = [f"server {address} max_fails=1 fail_timeout=5s;" for address in instances]
     if len(instances) == 1:
         return servers
-    # Nginx passes an answer on, e.g. that the model is loading, when it was the last try.  When it
-    # runs out of servers before, it says 502 by itself.
-    rounds = math.ceil(tries / len(instances))
     return [
         *servers,
-        "# All are set aside after failures, and some may be mended by now: ask nevertheless, and",
-        "# as often as a request may be tried.",
-        *[f"server {address} backup max_fails=0;" for address in instances] * rounds,
+        "# All are set aside after failures, and some may be mended by now: ask nevertheless.",
+        *(f"server {address} backup max_fails=0;" for address in instances),
     ]
 
 
@@ -316,7 +313,7 @@ def _error_pages(headers: Sequence[str]) -> list[str]:
     A location with a name would be simpler, but Nginx goes to one only from a request line that it
     could read.
     """
-    same = " ".join(str(error.status) for error in ERRORS)
+    same = " ".join(str(error.status) for error in ERRORS if error.status != 502)
     body = (
         '{"error":"$indextts_error","detail":"$indextts_detail",'
         '"request_id":"$indextts_request_id"}'

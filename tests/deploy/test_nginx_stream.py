@@ -335,7 +335,7 @@ def _serving(pair: Pair) -> Instance:
 
 
 def _threads(instance: Instance) -> int:
-    return len(os.listdir(f"/proc/{instance.worker()}/task"))
+    return len(list(Path(f"/proc/{instance.worker()}/task").iterdir()))
 
 
 def _fill_the_pool(alone: Alone) -> int:

@@ -86,9 +86,7 @@ def test_all_loading_is_503_from_the_service(
     with contextlib.ExitStack() as stack:
         for number, address in enumerate(addresses):
             folder = tmp_path / str(number)
-            instance = stack.enter_context(
-                running_instance(address, folder, test_load_seconds=600)
-            )
+            instance = stack.enter_context(running_instance(address, folder, test_load_seconds=600))
             instance.start(ready=False)
             wait_for(lambda instance=instance: instance.status() == "loading")  # type: ignore[misc]
         site = stack.enter_context(

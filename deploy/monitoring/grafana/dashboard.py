@@ -56,7 +56,8 @@ def gauge(metric: str) -> dict[str, str]:
 
 
 PANELS = (
-    Panel("Syntheses by status", "reqps", rate("indextts_http_requests_total", "code", SPEECH), True),
+    Panel("Syntheses by status", "reqps",
+          rate("indextts_http_requests_total", "code", SPEECH), True),
     Panel("Time to the answer, without streams", "s",
           quantiles("indextts_http_request_seconds", WHOLE)),
     Panel("Refusals", "reqps", rate("indextts_refusals_total", "reason"), True),
