@@ -308,11 +308,12 @@ def _redirect_port(options: argparse.Namespace) -> str:
 
 
 def _error_pages(headers: Sequence[str]) -> list[str]:
-    """What a server needs for answers of its own; `headers` are those that it adds to all others.
+    """What a server needs for answers of its own; `headers` are those of all its answers.
 
     A location with a name would be simpler, but Nginx goes to one only from a request line that it
     could read.
     """
+    # 502 has a way of its own in the template.
     same = " ".join(str(error.status) for error in ERRORS if error.status != 502)
     body = (
         '{"error":"$indextts_error","detail":"$indextts_detail",'
@@ -323,8 +324,7 @@ def _error_pages(headers: Sequence[str]) -> list[str]:
         # The size was looked at before.
         "client_max_body_size 0;",
         "default_type application/json;",
-        # Headers that are added here hide those of the server.
-        *headers,
+        *headers,  # those of the server do not count where others are added
         "add_header X-Request-ID $indextts_request_id always;",
         "add_header X-Content-Type-Options nosniff always;",
         "add_header Cache-Control no-store always;",

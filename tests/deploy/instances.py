@@ -107,6 +107,12 @@ class Instance:
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
 
+    def metric(self, name: str) -> float:
+        """A metric without labels; 0 where it was never counted."""
+        _, text = self.read("/metrics")
+        found = re.findall(rf"^{name} (\S+)$", text, flags=re.M)
+        return float(found[0]) if found else 0.0
+
     def status(self) -> str:
         """``healthy``, ``loading``, ...; ``away`` when nobody answers."""
         try:

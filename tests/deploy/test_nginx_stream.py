@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -147,8 +146,8 @@ def test_a_slow_reader_keeps_nobody_waiting(alone: Alone) -> None:
             with ask(alone.site, "also", "quick") as answer:
                 assert rest(answer.iter_content(None))
             assert len(slow.recv(1)) == 1
-        assert _metric(alone, "indextts_streams_open") == 1
-    wait_for(lambda: _metric(alone, "indextts_streams_open") == 0)
+        assert alone.instance.metric("indextts_streams_open") == 1
+    wait_for(lambda: alone.instance.metric("indextts_streams_open") == 0)
 
 
 # -- clients that go -------------------------------------------------------------------------------
@@ -157,7 +156,7 @@ def test_a_slow_reader_keeps_nobody_waiting(alone: Alone) -> None:
 def test_clients_that_hang_up_leave_nothing_behind(alone: Alone) -> None:
     instance = alone.instance
     threads = _fill_the_pool(alone)
-    broken = _metric(alone, "indextts_streams_broken_total")
+    broken = alone.instance.metric("indextts_streams_broken_total")
     rounds = 4
     for number in range(rounds):
         callers = [threading.Thread(target=_hang_up, args=(alone.site,)) for _ in range(SEATS)]
@@ -171,8 +170,8 @@ def test_clients_that_hang_up_leave_nothing_behind(alone: Alone) -> None:
     assert rounds * SEATS == 20
     wait_for(lambda: len(instance.events("CancelledError")) == 20)
     assert not instance.events("done")
-    wait_for(lambda: _metric(alone, "indextts_streams_open") == 0)
-    assert _metric(alone, "indextts_streams_broken_total") == broken + 20
+    wait_for(lambda: alone.instance.metric("indextts_streams_open") == 0)
+    assert alone.instance.metric("indextts_streams_broken_total") == broken + 20
     assert _threads(instance) == threads
     with ask(alone.site, "next") as answer:
         assert rest(answer.iter_content(None))
@@ -264,7 +263,7 @@ def test_a_reload_of_nginx_finishes_the_stream(alone: Alone) -> None:
         heard = events(answer)
         assert next(heard)[0] == "start"
         site.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: any("shutting down" in line for line in _workers_of(site)))
+        wait_for(lambda: any("shutting down" in title for title in site.workers()))
         assert site.get("/health").status_code == 200
         alone.open("gate")
         assert [name for name, _ in heard] == ["segment", "segment", "finished"]
@@ -357,23 +356,6 @@ def _fill_the_pool(alone: Alone) -> int:
         wait_for(settled)
     wait_for(lambda: alone.idle)
     return before
-
-
-def _metric(alone: Alone, name: str) -> float:
-    """A metric of the instance; 0 where it was never counted."""
-    _, text = alone.instance.read("/metrics")
-    found = re.findall(rf"^{name} (\S+)$", text, flags=re.M)
-    return float(found[0]) if found else 0.0
-
-
-def _workers_of(site: Site) -> list[str]:
-    """The titles of Nginx' processes."""
-    children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text()
-    titles: list[str] = []
-    for pid in children.split():
-        with contextlib.suppress(OSError):  # it has just ended
-            titles.append(Path(f"/proc/{pid}/cmdline").read_text())
-    return titles
 
 
 @contextlib.contextmanager
