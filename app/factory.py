@@ -12,8 +12,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.clips.decode import ClipLimits
 from app.clips.fetch.policy import FetchPolicy
 from app.clips.loader import ClipLoader
-from app.clips.places import DownloadPlaces
 from app.metrics import Metrics
+from app.places import Places
 from app.routes import health, metrics
 from app.routes.docs import make_docs_blueprint
 from app.routes.openapi import openapi_document
@@ -34,6 +34,8 @@ from app.web.hooks import register_request_hooks
 from app.web.rate_limit import make_rate_limiter
 
 log = logging.getLogger(__name__)
+
+STREAM_RETRY_SECONDS = 5
 
 
 def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flask:
@@ -90,6 +92,7 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
         speech=SpeechService(runner, _make_clips(settings), counters),
+        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
     )
 
 
@@ -114,6 +117,11 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
     return InferenceRunner(load, policy, exit_process, counters)
 
 
+def _places(what: str, places: int, retry_seconds: float) -> Places:
+    """Places of which one caller may have half."""
+    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
+
+
 def _make_clips(settings: Settings) -> ClipLoader:
     policy = FetchPolicy(
         total_seconds=settings.fetch_seconds,
@@ -127,9 +135,5 @@ def _make_clips(settings: Settings) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    places = DownloadPlaces(
-        places=settings.download_places,
-        places_of_caller=max(1, settings.download_places // 2),
-        retry_after=math.ceil(settings.fetch_seconds),
-    )
+    places = _places("downloads", settings.download_places, settings.fetch_seconds)
     return ClipLoader(policy, limits, places)

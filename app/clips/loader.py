@@ -8,8 +8,8 @@ from app.clips.decode import ClipLimits, decode_audio
 from app.clips.errors import ClipError
 from app.clips.fetch.download import fetch
 from app.clips.fetch.policy import FetchPolicy
-from app.clips.places import DownloadPlaces
 from app.clips.source import UrlSource, recognise
+from app.places import Places
 from app.runner.engine import ReferenceAudio
 
 # What a clip is for.
@@ -25,7 +25,7 @@ class ClipLoader:
         places: how many downloads may run.
     """
 
-    def __init__(self, policy: FetchPolicy, limits: ClipLimits, places: DownloadPlaces) -> None:
+    def __init__(self, policy: FetchPolicy, limits: ClipLimits, places: Places) -> None:
         self._policy = policy
         self._limits = limits
         self._places = places
@@ -41,7 +41,7 @@ class ClipLoader:
 
         Raises:
             ClipError: it cannot be used, or could not be fetched in time.
-            DownloadsFullError: it would be one download too many.
+            PlacesFullError: it would be one download too many.
         """
         try:
             data = value if isinstance(value, bytes) else self._bytes_of(value, deadline, caller)
@@ -53,6 +53,6 @@ class ClipLoader:
     def _bytes_of(self, value: str, deadline: float, caller: str) -> bytes:
         source = recognise(value)
         if isinstance(source, UrlSource):
-            with self._places.place(caller):
+            with self._places.take(caller):
                 return fetch(source.url, self._policy, deadline=deadline)
         return source.data

@@ -17,7 +17,7 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from app.clips.errors import ClipError, DownloadTimeoutError
-from app.clips.places import DownloadsFullError
+from app.places import PlacesFullError
 from app.request_id import current_request_id
 from app.runner.engine import (
     AudioError,
@@ -80,9 +80,9 @@ def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) ->
         case ValidationError():
             messages: FieldErrors = error.normalized_messages()  # type: ignore[no-untyped-call]
             return validation_failed(messages)
-        case DownloadsFullError():
-            detail = "Too many clips are being downloaded"
-            return too_busy("downloads_full", detail, error.retry_after)
+        case PlacesFullError():
+            detail = f"Too many {error.what} are going on"
+            return too_busy(f"{error.what}_full", detail, error.retry_after)
         case DeadlineExceededError():
             return inference_failed("deadline_exceeded", {"text": [DEADLINE_EXCEEDED]})
         # These speak of the caller's own input only.

@@ -211,12 +211,18 @@ class Settings:
     @property
     def thread_count(self) -> int:
         """Request threads of a worker."""
-        return self.threads or 1 + self.queue_size + self.download_places + SPARE_THREADS
+        waiting = 1 + self.queue_size
+        return self.threads or waiting + self.download_places + self.stream_places + SPARE_THREADS
 
     @property
     def download_places(self) -> int:
         """Clips that may be downloaded at once: as many as may wait for the engine."""
         return 1 + self.queue_size
+
+    @property
+    def stream_places(self) -> int:
+        """Streams that may be open at once; their readers may need longer than the engine."""
+        return 2 * (1 + self.queue_size)
 
     @property
     def binds(self) -> tuple[str, ...]:

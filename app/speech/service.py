@@ -14,6 +14,7 @@ from app.runner.engine import (
     SegmentAudio,
     SynthesisRequest,
 )
+from app.runner.job import Seat
 from app.runner.runner import InferenceRunner
 from app.speech.events import Failed, Finished, SegmentReady, SpeechEvents, Times
 from app.speech.order import ClipInput, SpeechOrder
@@ -45,8 +46,9 @@ class SpeechService:
     def speak(self, order: SpeechOrder) -> SpeechEvents:
         """Segments as they are spoken; the last event is Finished or Failed.
 
-        The order holds a seat of the engine from when its clips are there until its last event is
-        taken or the generator is closed, so close it.  Closing cancels the work within one step.
+        The order holds a seat of the engine from when its clips are there until the engine is done
+        with it; a reader who takes longer keeps nobody out.  Closing the generator cancels the work
+        within one step.
         """
         try:
             # Before the download: an overload is refused at once.
@@ -56,7 +58,7 @@ class SpeechService:
             fetch_seconds = time.perf_counter() - started
             seat = self._runner.take_seat()
             try:
-                yield from self._serve(order, request, fetch_seconds)
+                yield from self._serve(order, request, fetch_seconds, seat)
             finally:
                 seat.leave()
         except Exception as error:
@@ -72,7 +74,7 @@ class SpeechService:
         )
 
     def _serve(
-        self, order: SpeechOrder, request: SynthesisRequest, fetch_seconds: float
+        self, order: SpeechOrder, request: SynthesisRequest, fetch_seconds: float, seat: Seat
     ) -> SpeechEvents:
         spoken = _Account()
         for event in self._runner.events(
@@ -80,6 +82,7 @@ class SpeechService:
             deadline=order.deadline,
             client_gone=order.caller.gone,
             request_id=order.caller.request_id,
+            seat=seat,
         ):
             if isinstance(event, JobFailed):
                 raise event.error

@@ -64,8 +64,8 @@ PANELS = (
     Panel("Streams: time to the first sound", "s",
           quantiles("indextts_first_sound_seconds", percents=(50, 95))),
     Panel("Streams open", "short", gauge("indextts_streams_open"), True),
-    Panel("Streams broken, by failures and by callers that hung up", "reqps",
-          rate("indextts_streams_broken_total", "instance"), True),
+    Panel("Streams broken, by failures and by clients that left", "reqps",
+          rate("indextts_streams_broken_total", "reason"), True),
     Panel("State of the model", "short", {
         "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
     }),

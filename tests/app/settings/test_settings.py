@@ -121,8 +121,8 @@ def test_public_addresses_are_known(changes: dict[str, object], public: bool) ->
 
 
 def test_threads_leave_room_beside_the_queue() -> None:
-    assert Settings().thread_count == 23
-    assert Settings(queue_size=20).thread_count == 51
+    assert Settings().thread_count == 37
+    assert Settings(queue_size=20).thread_count == 93
     assert Settings(threads=12).thread_count == 12
 
 
