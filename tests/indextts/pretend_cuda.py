@@ -143,6 +143,7 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         waits: how often the host waited for a device, by the engine's line.
         device_waits: how often it waited for all that a device does.
         recordings, replays: how many there were.
+        recording_pools: memory pools that the allocator believes to be recorded into.
     """
 
     def __init__(self, devices: int = 1) -> None:
@@ -150,6 +151,7 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         self.waits: Counter[str] = Counter()
         self.device_waits: Counter[str] = Counter()
         self.recordings = self.replays = 0
+        self.recording_pools: list[Any] = []
         self.default_streams = [Stream(torch.device("cuda", i), 0) for i in range(devices)]
         self.local = threading.local()
         self._recordings: list[Recording] = []
@@ -179,10 +181,14 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             "CUDAGraph": lambda: _Graph(self),
             "is_current_stream_capturing": lambda: self.current_stream().recording is not None,
             "synchronize": self.synchronize,
+            "graph_pool_handle": object,
             "empty_cache": lambda: None,
         }
         self._stack.enter_context(mock.patch.multiple(torch.cuda, **patches))
         self._stack.enter_context(mock.patch.object(torch, "Generator", _Generator))
+        self._stack.enter_context(
+            mock.patch.object(torch._C, "_cuda_endAllocateToPool", self.end_allocate, create=True)
+        )
         self._stack.enter_context(self.here())
         return self
 
@@ -241,6 +247,11 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         if self._recordings:
             # No device-wide wait while any stream records, in whichever thread.
             self._recordings[-1].forbid("cudaDeviceSynchronize")
+
+    def end_allocate(self, index: int, pool: Any) -> None:
+        if pool not in self.recording_pools:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.recording_pools.remove(pool)
 
     def land(self) -> None:
         """Let all copies arrive."""
@@ -369,11 +380,14 @@ class _Graph:
         self._made: Recording | None = None
         self._stream: Stream | None = None
 
-    def pool(self) -> int:
-        return id(self)
+    def pool(self) -> Any:
+        assert self._made is not None
+        return self._pool
 
     def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
         self._gpu.recordings += 1
+        self._pool = pool
+        self._gpu.recording_pools.append(pool)
         self._stream = self._gpu.current_stream()
         if self._stream is self._gpu.default_streams[self._stream.device.index]:
             raise CaptureError("the default stream cannot be captured")
@@ -389,7 +403,9 @@ class _Graph:
         for storage, old in made.before.values():
             storage.copy_(old)
         if made.broken:
+            # As in torch, the allocator does not hear of it.
             raise CaptureError("operation failed due to a previous error during capture")
+        self._gpu.end_allocate(self._stream.device.index, self._pool)
 
     def replay(self) -> None:
         assert self._made is not None

@@ -51,23 +51,27 @@ class GraphRecorder:
                 self._stream = torch.cuda.Stream(self._device)
             user = torch.cuda.current_stream(self._device)
             keeper = self._keepers.get(user.cuda_stream)
+            pool = torch.cuda.graph_pool_handle() if keeper is None else keeper.pool()
             graph = torch.cuda.CUDAGraph()
             self._stream.wait_stream(user)
             # Makes our device the current one, and always restores both.
             with torch.cuda.stream(self._stream):
-                graph.capture_begin(
-                    pool=None if keeper is None else keeper.pool(),
-                    # Other threads may go on allocating.
-                    capture_error_mode="thread_local",
-                )
+                # Other threads may go on allocating.
+                graph.capture_begin(pool, capture_error_mode="thread_local")
                 try:
                     work()
+                    graph.capture_end()
                 except BaseException:
-                    # The first error says why; that the recording cannot be ended, nothing new.
-                    with contextlib.suppress(RuntimeError):
-                        graph.capture_end()
+                    self._abandon(graph, pool)
                     raise
-                graph.capture_end()
             user.wait_stream(self._stream)
             self._keepers.setdefault(user.cuda_stream, graph)
         return graph
+
+    def _abandon(self, graph: torch.cuda.CUDAGraph, pool: tuple[int, int]) -> None:
+        """End a recording that has failed; why it has is known, so that errors say nothing new."""
+        with contextlib.suppress(RuntimeError):
+            graph.capture_end()
+        # Where that fails torch does not tell its allocator, which then never gives memory back.
+        with contextlib.suppress(RuntimeError):
+            torch._C._cuda_endAllocateToPool(self._device.index, pool)

@@ -17,6 +17,7 @@ from indextts.stages.decoding.cuda_graph import GraphedSession, StaticStep
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.session import NativeSession
 from indextts.stages.semantic_gpt import SemanticGPT
+from tests.indextts import pretend_cuda
 from tests.indextts.pretend_cuda import PretendCuda, PretendTensor
 from tests.indextts.small_models import small_gpt
 
@@ -89,7 +90,7 @@ def replay_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def other_run(self: StaticStep[Any]) -> None:
         if torch.cuda.is_current_stream_capturing():
-            self.state.tokens.add_(1)
+            self.state.tokens.bitwise_xor_(1)
         run(self)
 
     monkeypatch.setattr(StaticStep, "run", other_run)
@@ -176,7 +177,7 @@ def test_a_replay_of_nothing_is_found_out(
     """As when a step is recorded on another device's stream."""
     model, options = make_model(PRETEND), SamplingOptions(num_beams=beams)
     expected = speak(free(model), options)
-    monkeypatch.setattr("tests.indextts.pretend_cuda._Graph.replay", lambda self: None)
+    monkeypatch.setattr(pretend_cuda._Graph, "replay", lambda self: None)
     decoder = CodeDecoder(model, "off")
     assert speak(decoder, options) == expected
     assert not decoder.cuda_graphs
@@ -215,9 +216,38 @@ def test_threads_share_a_decoder(device: torch.device) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(240)
     assert [found.get(seed) for seed in range(3)] == expected
     assert decoder.cuda_graphs
+
+
+def test_a_failed_recording_leaves_the_allocator_as_it_was(
+    gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else torch could never free memory again: an assertion would take the place of an OOM."""
+    fail_to_record(monkeypatch)
+    speak(CodeDecoder(make_model(PRETEND), "off"), SamplingOptions())
+    assert (gpu.recordings, gpu.recording_pools) == (1, [])
+
+
+def test_recordings_of_a_stream_share_their_memory(
+    gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[Any] = []
+    begin = pretend_cuda._Graph.capture_begin
+
+    def spy(self: Any, pool: Any = None, **options: Any) -> None:
+        pools.append(pool)
+        begin(self, pool, **options)
+
+    monkeypatch.setattr(pretend_cuda._Graph, "capture_begin", spy)
+    decoder = CodeDecoder(make_model(PRETEND), "off")
+    for _ in range(2):
+        speak(decoder, SamplingOptions())
+    with torch.cuda.stream(torch.cuda.Stream(PRETEND)):
+        speak(decoder, SamplingOptions())
+    assert pools[0] is pools[1]
+    assert pools[2] is not pools[1]
 
 
 @pytest.mark.parametrize("beams", [1, 3])
