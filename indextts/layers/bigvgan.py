@@ -117,30 +117,16 @@ class BigVGAN(nn.Module):
         """Bring a signal into [-1, 1]."""
         return signal.tanh() if self.use_tanh else signal.clamp(-1.0, 1.0)
 
-    def forward(self, mel: Tensor, lengths: list[int] | None = None) -> Tensor:
-        """Waveforms of a batch.
-
-        With `lengths`, every row has the result that it has alone: rows of equal length run
-        together, others one after the other.  Every convolution and every resampling of the net
-        pads at the end of its row, so that one run over rows of different lengths would need a
-        mask and an edge repair at 80 places; and rows of one segment each are long enough to
-        fill a device.
+    def forward(self, mel: Tensor) -> Tensor:
+        """The waveform of mels of one length.
 
         Args:
             mel: float32 [B, num_mels, T].
-            lengths: real frames of each row, 0 to T.
 
         Returns:
-            float32 [B, 1, T * samples_per_frame], zero behind each row's end.
+            float32 [B, 1, T * samples_per_frame] in [-1, 1].
         """
-        if lengths is None:
-            return self.limit(self.signal(mel))
-        wav = mel.new_zeros(len(mel), 1, mel.shape[-1] * self.samples_per_frame)
-        for length in set(lengths) - {0}:
-            rows = [row for row, own in enumerate(lengths) if own == length]
-            part = self.limit(self.signal(mel[rows, :, :length]))
-            wav[rows, :, : length * self.samples_per_frame] = part
-        return wav
+        return self.limit(self.signal(mel))
 
 
 def context_frames(config: BigVGANConfig) -> int:

@@ -71,10 +71,6 @@ class Vocoder:
         return self._model
 
     @property
-    def samples_per_frame(self) -> int:
-        return self._model.samples_per_frame
-
-    @property
     def margin(self) -> int:
         """Frames on either side that a sample depends on."""
         return self._model.margin

@@ -195,7 +195,7 @@ def _vocoder(rows: Rows, bench: Bench, floors: Floors, networks: Networks) -> No
     bands = networks.config.s2mel.DiT.in_channels
     frames = bench.pick(860, 40)
     mel = torch.randn(bands, frames, device=bench.device)
-    moved = bytes_of(vocoder.model) + mel.nbytes + 4 * frames * vocoder.samples_per_frame
+    moved = bytes_of(vocoder.model) + mel.nbytes + 4 * frames * vocoder.model.samples_per_frame
     exact = vocoder.waveform(mel)
     for kind in ("fp32", "tf32"):
         with rows.guard(f"vocoder, {kind}"), tf32(kind == "tf32"):

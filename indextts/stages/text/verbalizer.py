@@ -35,7 +35,6 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
 
     Args:
         name: ``wetext``: the default, wetext with our rules around it;
-            ``wetext-plain``: wetext as it is, with the flags of text.md 1.6;
             ``wetextprocessing``: what the reference uses (optional extra);
             ``none``: needs no package, and takes only text that is all words already.
         cache_dir: where ``wetextprocessing`` keeps the grammar that it builds once (a minute);
@@ -46,15 +45,11 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
     """
     if name == "wetext":
         return RuledWetext()
-    if name == "wetext-plain":
-        return PlainWetext()
     if name == "wetextprocessing":
         return WeTextProcessing(_default_cache() if cache_dir is None else cache_dir)
     if name == "none":
         return WordsOnly()
-    raise ConfigError(
-        f"unknown verbalizer {name!r}; choose wetext, wetext-plain, wetextprocessing or none"
-    )
+    raise ConfigError(f"unknown verbalizer {name!r}; choose wetext, wetextprocessing or none")
 
 
 class WordsOnly:
@@ -131,34 +126,6 @@ class _WetextGrammar:
     def half_width(self, text: str) -> str:
         with self._lock:
             return str(self._wetext.postprocess(text, full_to_half=True))
-
-
-class PlainWetext:
-    """wetext as it comes, with the flags that make it nearest to the reference."""
-
-    def __init__(self) -> None:
-        normalizer = _package("wetext", "wetext").Normalizer
-        chinese = normalizer(
-            lang="zh",
-            operator="tn",
-            remove_erhua=False,
-            remove_interjections=False,
-            traditional_to_simple=True,
-            full_to_half=True,
-        )
-        self._chinese: Callable[[str], str] = chinese.normalize
-        self._english: Callable[[str], str] = normalizer(lang="en", operator="tn").normalize
-        self._lock = threading.Lock()
-
-    def zh(self, text: str, check: Callable[[], None]) -> str:
-        check()
-        with self._lock:
-            return self._chinese(text)
-
-    def en(self, text: str, check: Callable[[], None]) -> str:
-        check()
-        with self._lock:
-            return self._english(text)
 
 
 class WeTextProcessing:

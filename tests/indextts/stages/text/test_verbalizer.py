@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,22 +76,6 @@ def test_wetext_with_our_rules_gives_the_reference_text(wetext: Verbalizer) -> N
 
 
 @needs_goldens
-@pytest.mark.skipif(version("wetext") != "0.1.8", reason="the golden was made with wetext 0.1.8")
-def test_plain_wetext() -> None:
-    normalizer = TextNormalizer(load_verbalizer("wetext-plain"))
-    for case in normalized_cases():
-        assert _same(normalizer, case, "normalized_wetext")
-
-
-@pytest.mark.skipif(version("wetext") != "0.1.2", reason="counted with wetext 0.1.2")
-@needs_goldens
-def test_what_our_rules_are_for() -> None:
-    """docs/text.md gives this number."""
-    normalizer = TextNormalizer(load_verbalizer("wetext-plain"))
-    assert sum(not _same(normalizer, c, "normalized") for c in normalized_cases()) == 25
-
-
-@needs_goldens
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("tn") is None, reason="WeTextProcessing is not installed")
 def test_wetextprocessing_gives_the_reference_text(tmp_path: Path) -> None:
@@ -110,13 +93,12 @@ def test_missing_backend_says_how_to_install_it(tmp_path: Path) -> None:
 
 
 def test_unknown_backend() -> None:
-    with pytest.raises(ConfigError, match="choose wetext, wetext-plain, wetextprocessing or none"):
+    with pytest.raises(ConfigError, match="choose wetext, wetextprocessing or none"):
         load_verbalizer("espeak")
 
 
-@pytest.mark.parametrize("name", ["wetext", "wetext-plain"])
-def test_threads(name: str) -> None:
-    verbalizer = load_verbalizer(name)
+def test_threads() -> None:
+    verbalizer = load_verbalizer("wetext")
     texts = [f"共{n}人，{n}%的人在{n}年。" for n in range(40)]
     alone = [verbalizer.zh(text, never) for text in texts]
     with ThreadPoolExecutor(4) as pool:
