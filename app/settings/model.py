@@ -11,8 +11,8 @@ _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _IPV6 = r"[0-9A-Fa-f]*(:[0-9A-Fa-f.]*){2,}"
 _PORT = r"[0-9]{1,5}"
 
-# Threads of a worker that are not waiting for the engine: they answer /health and /metrics,
-# read bodies, and refuse what does not fit into the queue.
+# Threads of a worker that wait for neither the engine nor a clip: they answer /health and
+# /metrics, read bodies, and refuse what does not fit into the queue.
 SPARE_THREADS = 9
 DAY = 86_400
 
@@ -93,8 +93,8 @@ class Settings:
     device: str = setting(
         "auto",
         "Model",
-        "`auto`, `cpu`, `cuda` or `cuda:N`.",
-        check=Check(r"auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu, cuda or cuda:N"),
+        "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS says which GPU.",
+        check=Check(r"auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu or cuda"),
     )
     precision: str = setting(
         "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")
@@ -105,6 +105,12 @@ class Settings:
         "Model",
         "Who reads numbers and signs.",
         choices=("wetext", "wetextprocessing"),
+    )
+    normalization: str = setting(
+        "natural",
+        "Model",
+        "How texts are read where a request does not say; `reference` reads as the original does.",
+        choices=("natural", "reference", "off"),
     )
     voice_cache_bytes: int = setting(
         256 * 1024 * 1024,
@@ -245,6 +251,16 @@ class Settings:
     env_file: str = setting("", "Logs", "File with further settings; the environment wins.")
 
     def __post_init__(self) -> None:
+        self._check_network()
+        self._check_model()
+        self._check_tokens()
+        if 0 < self.threads < self.queue_size + 3:
+            raise SettingsError(
+                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
+                f"{self.queue_size}, or 0 to have it computed"
+            )
+
+    def _check_network(self) -> None:
         for network in self.fetch_allow:
             try:
                 ipaddress.ip_network(network, strict=False)
@@ -255,6 +271,22 @@ class Settings:
         for port in self.fetch_ports:
             if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
+        for address in self.bind:
+            port = address.rpartition(":")[2]
+            if not address.startswith(("unix:", "fd://")) and int(port) > 65535:
+                raise SettingsError(f"INDEXTTS_BIND: {address!r} has a port above 65535")
+
+    def _check_model(self) -> None:
+        if self.device.startswith("cuda:") and self.device != "cuda:0":
+            # A worker sees the GPU of its slot and no other.
+            raise SettingsError(
+                f"INDEXTTS_DEVICE: a worker sees one GPU only, not {self.device!r}; choose it with "
+                f"INDEXTTS_GPUS={self.device.removeprefix('cuda:')} and INDEXTTS_DEVICE=cuda"
+            )
+        if self.device == "cpu" and self.precision == "fp16":
+            raise SettingsError("INDEXTTS_PRECISION: fp16 needs a GPU; the CPU takes fp32 or bf16")
+
+    def _check_tokens(self) -> None:
         if self.jwt_secret and self.jwt_public_key_file:
             raise SettingsError(
                 "INDEXTTS_JWT_SECRET and INDEXTTS_JWT_PUBLIC_KEY_FILE exclude each other"
@@ -266,22 +298,22 @@ class Settings:
                 "INDEXTTS_JWT_AUDIENCE and INDEXTTS_JWT_ISSUER need INDEXTTS_JWT_SECRET or "
                 "INDEXTTS_JWT_PUBLIC_KEY_FILE"
             )
-        for address in self.binds:
-            port = address.rpartition(":")[2]
-            if not address.startswith(("unix:", "fd://")) and int(port) > 65535:
-                raise SettingsError(f"INDEXTTS_BIND: {address!r} has a port above 65535")
-        if self.device == "cpu" and self.precision == "fp16":
-            raise SettingsError("INDEXTTS_PRECISION: fp16 needs a GPU; the CPU takes fp32 or bf16")
-        if 0 < self.threads < self.queue_size + 3:
-            raise SettingsError(
-                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
-                f"{self.queue_size}, or 0 to have it computed"
-            )
 
     @property
     def thread_count(self) -> int:
         """Request threads of a worker."""
-        return self.threads or 1 + self.queue_size + SPARE_THREADS
+        waiting = 1 + self.queue_size
+        return self.threads or waiting + self.download_places + self.stream_places + SPARE_THREADS
+
+    @property
+    def download_places(self) -> int:
+        """Clips that may be downloaded at once: as many as may wait for the engine."""
+        return 1 + self.queue_size
+
+    @property
+    def stream_places(self) -> int:
+        """Streams that may be open at once; their readers may need longer than the engine."""
+        return 2 * (1 + self.queue_size)
 
     @property
     def binds(self) -> tuple[str, ...]:

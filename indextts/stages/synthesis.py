@@ -25,7 +25,7 @@ from indextts.stages.emotion import scale_vector
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
 from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
-from indextts.stages.text import Segment
+from indextts.stages.text import Segment, unknown_warning
 
 
 class SynthesisRun:
@@ -85,10 +85,11 @@ class SynthesisRun:
             self.request.text,
             min(self.request.max_text_tokens_per_segment, longest),
             self.request.quick_streaming_tokens,
+            self.request.normalization,
+            self._control.check,
         )
         if result.unknown:
-            shown = " ".join(result.unknown)
-            self.warnings.append(f"characters that the model does not know: {shown}")
+            self.warnings.append(unknown_warning(result.unknown))
         return result.segments
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
@@ -156,14 +157,21 @@ class SynthesisRun:
             yield SegmentAudio(
                 index=i,
                 count=len(segments),
-                text=segments[i].text,
+                text=self._written(segments[i]),
                 text_tokens=len(segments[i].ids),
                 codes=result.codes.cpu().numpy(),
                 waveform=waveform,
                 sample_rate=self._sample_rate,
                 pause=self._pause if i + 1 < len(segments) else 0,
                 truncated=result.truncated,
+                spoken_text=segments[i].spoken_text,
             )
+
+    def _written(self, segment: Segment) -> str:
+        """The stretch of the request's text that a segment speaks, where that is known."""
+        if segment.source is None:
+            return segment.text
+        return self.request.text[slice(*segment.source)].strip()
 
     @property
     def _sample_rate(self) -> int:

@@ -51,7 +51,7 @@ def test_lines_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def damaged_mp3() -> bytes:
-    """A file about which libmpg123 complains."""
+    """A file about which decoders complain."""
     file = io.BytesIO()
     noise = np.random.default_rng(0).standard_normal(44100) * 0.1
     soundfile.write(file, noise, 22050, format="MP3", subtype="MPEG_LAYER_III")
@@ -70,7 +70,6 @@ def test_every_line_of_a_json_log_is_json(tmp_path: Path, clip_hex: str) -> None
         wait_for(lambda: server.health().status_code == 200)
         files = {"spk_audio": ("a.mp3", damaged_mp3())}
         requests.post(f"{server.url}/tts", data={"text": "x"}, files=files, timeout=20)
-        wait_for(lambda: "libmpg123" in server.log)
         assert server.speak("[noise 30]").status_code == 200
         wait_for(lambda: "more lines of libraries are left out" in server.log)
         server.terminate()

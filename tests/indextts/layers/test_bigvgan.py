@@ -27,19 +27,6 @@ def test_length_and_level() -> None:
     assert torch.equal(tanh(mel), tanh.signal(mel).tanh())
 
 
-def test_rows_of_a_batch_are_as_alone() -> None:
-    net = models.small_model()
-    lengths = [6, 2, 0, 6, 1]
-    mel = torch.randn(5, 4, 6)
-    batch = net(mel, lengths)
-    assert batch.shape == (5, 1, 48)
-    for row, length in enumerate(lengths):
-        if length:
-            alone = net(mel[row : row + 1, :, :length])
-            assert_close(batch[row, :, : length * 8], alone[0], 1e-5)
-        assert batch[row, :, length * 8 :].abs().sum() == 0
-
-
 def test_bias_and_plain_snake() -> None:
     assert models.small_model(use_bias_at_final=True).conv_post.bias is not None
     assert models.small_model().conv_post.bias is None
