@@ -13,11 +13,11 @@ if HERE not in sys.path:
 from app.gunicorn import hooks  # noqa: E402
 from app.gunicorn.files import connection_limit  # noqa: E402
 from app.settings.fields import SettingsError  # noqa: E402
-from app.settings.source import load_settings  # noqa: E402
+from app.settings.source import load_for_start  # noqa: E402
 from app.web.logs import logging_config  # noqa: E402
 
 try:
-    settings = load_settings(os.environ)
+    settings = load_for_start(os.environ)
 except SettingsError as error:
     raise SystemExit(f"configuration error: {error}") from None
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.settings import SettingsError, load_settings
+from app.settings import SettingsError, load_for_start
 
 HERE = Path(__file__).resolve().parent
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     """Check the settings, then become Gunicorn: same process, same signals."""
     merged = environment(parse_arguments(arguments), os.environ)
     try:
-        load_settings(merged)
+        load_for_start(merged)
     except SettingsError as error:
         sys.stderr.write(f"configuration error: {error}\n")
         return 2

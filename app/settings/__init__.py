@@ -6,6 +6,6 @@ optional file.  ``python -m app.settings`` writes the tables of the README.
 
 from app.settings.fields import SettingsError
 from app.settings.model import Settings
-from app.settings.source import load_settings
+from app.settings.source import load_for_start, load_settings
 
-__all__ = ["Settings", "SettingsError", "load_settings"]
+__all__ = ["Settings", "SettingsError", "load_for_start", "load_settings"]

@@ -38,19 +38,26 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         # An empty value means the default, as in env files with blanks to fill in.
         if text.strip():
             values[name] = parse(name, kind, text, info)
-    settings = Settings(**values)
+    return Settings(**values)
+
+
+def load_for_start(environ: Mapping[str, str]) -> Settings:
+    """As :func:`load_settings`, on the machine that they are for.
+
+    What a worker would only find out later ends the start with one line.
+
+    Raises:
+        SettingsError: also where a file that is named cannot be read.
+    """
+    settings = load_settings(environ)
     for name in ("api_keys_file", "jwt_public_key_file"):
-        _check_file(name, getattr(settings, name))
+        path = getattr(settings, name)
+        try:
+            if path:
+                Path(path).open("rb").close()
+        except OSError as error:
+            raise SettingsError(f"{variable(name)}: cannot read the file: {error}") from None
     return settings
-
-
-def _check_file(name: str, path: str) -> None:
-    # Here, not when a worker first needs it: a start that cannot succeed ends with one line.
-    try:
-        if path:
-            Path(path).open("rb").close()
-    except OSError as error:
-        raise SettingsError(f"{variable(name)}: cannot read the file: {error}") from None
 
 
 def merge_env_file(environ: Mapping[str, str]) -> dict[str, str]:

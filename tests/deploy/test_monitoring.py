@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.metrics import MULTIPROC_VARIABLE, Metrics
+from app.counter_files import DIR_VARIABLE
+from app.metrics import Metrics
 from app.routes.table import paths
 from tests.deploy.tools import ROOT, output_of, run, tool
 
@@ -26,7 +27,7 @@ ADDED_BY_PROMETHEUS = {"instance", "job", "le", "namespace", "pod"}
 @pytest.fixture(scope="module")
 def labels_of() -> dict[str, set[str]]:
     """Every series that the service makes, with the names of its labels."""
-    assert MULTIPROC_VARIABLE not in os.environ
+    assert DIR_VARIABLE not in os.environ
     metrics = Metrics()
     found: dict[str, set[str]] = {}
     for metric in vars(metrics).values():

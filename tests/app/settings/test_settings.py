@@ -9,6 +9,7 @@ from app import create_app
 from app.settings import Settings, SettingsError
 from app.settings.source import (
     fields,
+    load_for_start,
     load_settings,
     markdown_table,
     read_env_file,
@@ -66,8 +67,6 @@ def test_values_are_parsed_by_type() -> None:
         ("REDIS_URL", "secret.example:6379", "this value cannot be used; use redis://"),
         ("API_KEYS", "two words", "this value cannot be used; use ASCII"),
         ("JWT_AUDIENCE", "tts", "need INDEXTTS_JWT_SECRET"),
-        ("API_KEYS_FILE", "/nowhere/keys", "cannot read the file"),
-        ("JWT_PUBLIC_KEY_FILE", "/nowhere/key.pem", "cannot read the file"),
         ("LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("DOCS", "maybe", "true or false"),
         ("PRECISION", "fp8", "auto, fp32, fp16, bf16"),
@@ -104,6 +103,14 @@ def test_wrong_values_are_named(name: str, value: str, message: str) -> None:
 )
 def test_right_values_are_taken(name: str, value: str) -> None:
     load_settings({f"INDEXTTS_{name}": value})
+
+
+@pytest.mark.parametrize("name", ["INDEXTTS_API_KEYS_FILE", "INDEXTTS_JWT_PUBLIC_KEY_FILE"])
+def test_a_file_that_cannot_be_read_ends_the_start(name: str, tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    load_for_start({name: str(tmp_path / "there")})
+    with pytest.raises(SettingsError, match=f"{name}: cannot read the file"):
+        load_for_start({name: str(tmp_path / "absent")})
 
 
 def test_what_excludes_each_other_is_refused() -> None:
