@@ -43,6 +43,8 @@ _CODE = re.compile(
     r"(?P<letters>[A-Za-z]{1,20})(?P<number>\d{1,12})(?P<more>(?:\.\d{1,6}){0,4})"
     r"(?P<tail>[A-Za-z0-9]{0,12})(?![A-Za-z0-9])"
 )
+# Rules for English words that hold inside Chinese text too.
+_ALSO_IN_CHINESE = ("title", "degree", "abbreviation", "initials", "initial", "contraction")
 _ROMAN = re.compile(r"(?P<numeral>[IVXL]{1,6})(?![A-Za-z0-9])")
 _LANGUAGE_NAME = re.compile(r"(?P<letter>[CFJ])(?P<sign>\+\+|#)(?![A-Za-z0-9])")
 
@@ -210,6 +212,7 @@ def chinese_tables() -> Tables:
                 lambda match: f"number {cardinal(match['number'])}",
                 {"这是No.1的选择": "这是number one的选择"},
             ),
+            *(rule for rule in english_words.WORD_RULES if rule.name in _ALSO_IN_CHINESE),
             Rule(
                 "Roman numeral",
                 _ROMAN,
