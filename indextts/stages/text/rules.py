@@ -99,7 +99,9 @@ def read_english(grammar: Grammar, text: str, check: Callable[[], None]) -> str:
     Raises:
         ValueError: the grammar gave no well-formed answer.
     """
-    return _assemble(grammar, _english_tokens(grammar, read_decades(read_long_numbers(text)), check))
+    return _assemble(
+        grammar, _english_tokens(grammar, read_decades(read_long_numbers(text)), check)
+    )
 
 
 def _english_tokens(grammar: Grammar, text: str, check: Callable[[], None]) -> Iterator[_Token]:

@@ -14,7 +14,8 @@ _CODE_CUE = re.compile(
     r"(?:号码|号|码)?(?:就?是|为|[:： ])*$"
 )
 _DIAL_CUE = re.compile(
-    r"(?:电话|手机号?|热线|致电|拨打|拨|打|呼叫|客服|报警|急救|联系)(?:号码|号)?(?:就?是|为|[:： 了])*$"
+    r"(?:电话|手机号?|热线|致电|拨打|拨|打|呼叫|客服|报警|急救|联系)(?:号码|号)?"
+    r"(?:就?是|为|[:： 了])*$"
 )
 _PHONE = re.compile(r"(?P<plus>\+)?(?P<all>\d{2,5}(?:[- ]\(?\d{2,8}\)?){1,4})(?!\d|-\d|[.:%]\d)")
 _MOBILE = re.compile(r"(?P<all>1[3-9]\d{9})(?!\d)")
@@ -25,7 +26,8 @@ _ADDRESS = re.compile(
 )
 _VERSION = re.compile(r"(?P<all>\d{1,6}(?:\.\d{1,6}){2,4})(?!\d)")
 _ROOM = re.compile(
-    r"(?P<house>\d{1,3}(?:号楼?|栋|幢|单元)?)(?P<rest>(?: ?- ?\d{1,4}){1,3})(?=号|房|室|单元|铺|栋|座)"
+    r"(?P<house>\d{1,3}(?:号楼?|栋|幢|单元)?)(?P<rest>(?: ?- ?\d{1,4}){1,3})"
+    r"(?=号|房|室|单元|铺|栋|座)"
 )
 _FIGURE = re.compile(r"(?P<a>\d{1,3})[-–](?P<b>\d{1,3})(?![\d-])")
 _FIGURE_CUE = re.compile(r"(?:图|表|例|式|题|附录|照片|公式|算法|卷|F-|T-) ?$")
@@ -42,7 +44,8 @@ _THING = re.compile(r"(?P<all>\d{3,4})(?![\dA-Za-z%°]|[.,:]\d| ?[个位名人�
 _THING_CUE = re.compile(r"(?<![A-Za-z])(?:[A-Z]{2,5}|Room|Form|Error|Boeing|Route|Flight) $")
 _LONG = re.compile(r"(?P<all>\d{2,})(?![\d%]|[.,:]\d)")
 _SLANG = re.compile(
-    r"(?P<all>666+|996|007|520|1314|233+|985|211|618|404|315)(?![\d%A-Za-z°/-]|[.,:]\d|[\u4e00-\u9fff]?[个位名人只条张件本元块斤克米项倍次天年岁页度万亿分]| ?[~]\d)"
+    r"(?P<all>666+|996|007|520|1314|233+|985|211|618|404|315)(?![\d%A-Za-z°/-]"
+    r"|[.,:]\d|[\u4e00-\u9fff]?[个位名人只条张件本元块斤克米项倍次天年岁页度万亿分]| ?[~]\d)"
 )
 _ODD = re.compile(r"(?P<all>0\d{0,2}(?:,\d{3}){1,5})(?![\d]|[.,]\d)")
 # Bare digits beyond this are no quantity unless they are round.

@@ -32,7 +32,8 @@ _SCORE_BEHIND = re.compile(
 )
 _SPAN = re.compile(rf"(?P<low>{NUMBER})(?: ?[–—~] ?|-)(?P<high>{NUMBER})(?![\d]|-\d)")
 _SIZE = re.compile(
-    r"(?P<a>\d{1,6}(?:\.\d{1,3})?) ?[x×*] ?(?P<b>\d{1,6}(?:\.\d{1,3})?)(?: ?[x×*] ?(?P<c>\d{1,6}(?:\.\d{1,3})?))?(?![\dA-Za-z])"
+    r"(?P<a>\d{1,6}(?:\.\d{1,3})?) ?[x×*] ?(?P<b>\d{1,6}(?:\.\d{1,3})?)(?:"
+    r" ?[x×*] ?(?P<c>\d{1,6}(?:\.\d{1,3})?))?(?![\dA-Za-z])"
 )
 _POWER = re.compile(rf"(?P<base>{NUMBER})(?:\^(?P<exponent>[-−]?\d{{1,3}})|(?P<raised>[²³]))(?!\d)")
 _SUM = re.compile(r"(?P<sign>\+|÷|×|\*|=|−|-|/|<=|>=|<|>|≤|≥|≠|≈) ?(?=[-−]?\.?\d|[A-Za-z]\b)")
@@ -56,7 +57,8 @@ _SUM_WORDS = {
 }
 _UNTIL = re.compile(r"[-–—~−]{1,2} ?(?=\d|周|星期|[一二三四五六七八九十]+[月日])")
 _UNTIL_UNIT = re.compile(
-    r"(?:[年月日号时点分秒元米度周季级章节页期届路楼层]|(?:周|星期|礼拜)[一二三四五六日天]|小时|%) ?$"
+    r"(?:[年月日号时点分秒元米度周季级章节页期届路楼层]|(?:周|星期"
+    r"|礼拜)[一二三四五六日天]|小时|%) ?$"
 )
 # Series of planes, rockets and the like, whose hyphen is silent: 歼-20.
 _SERIES_NAME = re.compile(r"(?:[歼轰运直教武]|东风|长征|神舟|嫦娥|天宫|快舟|巨浪|鹰击|天问)$")

@@ -29,7 +29,8 @@ _SIZE = re.compile(
 _TIMES = re.compile(rf"(?P<number>{NUMBER}) ?[x×](?![A-Za-z0-9])")
 _POWER = re.compile(rf"(?P<base>{NUMBER})(?:\^(?P<exponent>[-−]?\d{{1,3}})|(?P<raised>[²³]))(?!\d)")
 _SUM = re.compile(
-    r"(?P<sign>\+|÷|×|\*|=|−|-|/|<=|>=|<|>|≤|≥|≠|≈) (?=[-−]?\.?\d|[A-Za-z]\b)|(?P<tight>[+÷×*=≠≈])(?=\d)"
+    r"(?P<sign>\+|÷|×|\*|=|−|-|/|<=|>=|<|>|≤|≥|≠|≈) (?=[-−]?\.?\d|[A-Za-z]\b)|"
+    r"(?P<tight>[+÷×*=≠≈])(?=\d)"
 )
 _SUM_WORDS = {
     "+": "plus",
@@ -197,7 +198,9 @@ COUNT_RULES: tuple[Rule, ...] = (
         _SIZE,
         _size,
         {
-            "a 1920x1080 screen": "a one thousand nine hundred and twenty by one thousand and eighty screen"
+            "a 1920x1080 screen": "a one thousand nine hundred and twenty by one thousand and"
+            " eighty"
+            " screen"
         },
     ),
     Rule("times", _TIMES, _times, {"4x faster": "four times faster"}),

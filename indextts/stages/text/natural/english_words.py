@@ -174,9 +174,12 @@ _INITIALS = re.compile(rf"(?P<letters>(?:[A-Za-z]\. ?){{1,8}}[A-Za-z]){_DOT}")
 _INITIAL = re.compile(r"(?P<letter>[A-Z])\.(?= ?[A-Z][a-z])")
 _PHD = re.compile(rf"(?P<word>Ph\.D|M\.Sc|B\.Sc|Ph\.d)(?:{_DOT}|(?![A-Za-z.]))")
 _DAY = re.compile(
-    rf"(?P<first>{alternatives(DAYS)})(?:{_DOT})?(?P<range> ?[-–/&] ?(?P<last>{alternatives(DAYS)})\.?)?"
-    r"(?P<evidence>(?=,? (?:\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b|at \d|noon|night"
-    r"|morning|evening|afternoon)| ?[-–:] ?\d|(?:,|,? and|,? or| &) (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
+    rf"(?P<first>{alternatives(DAYS)})(?:{_DOT})?(?P<range> ?[-–/&] ?"
+    rf"(?P<last>{alternatives(DAYS)})\.?)?"
+    r"(?P<evidence>(?=,? (?:\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov"
+    r"|Dec)[a-z]*\b|at \d|noon|night"
+    r"|morning|evening|afternoon)| ?[-–:] ?\d|(?:,|,? and|,? or| &) (?:Mon|Tue"
+    r"|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
 )
 _CONTRACTION = re.compile(
     r"(?P<word>(?:what|where|who|how|there|here|it|she|he|that|this|which|when|why)'s)(?![A-Za-z'-])"
@@ -195,7 +198,8 @@ _REIGN = re.compile(rf"\b(?:{_REIGNS}) $")
 _NUMBERED = re.compile(
     r"\b(?:Chapter|Part|Volume|Vol\.|Section|War|Act|Scene|Book|Phase|Type|Level|Stage|Class|Title|Article"
     r"|Appendix|Bowl|Grade|Mark|Episode|Division|Group|Table|Figure|Unit|Category|Lesson|Round|Schedule"
-    r"|chapter|part|volume|section|act|scene|book|phase|type|level|stage|class|grade|table|figure|unit) $"
+    r"|chapter|part|volume|section|act|scene|book|phase|type|level|stage|class"
+    r"|grade|table|figure|unit) $"
 )
 _CAPITALISED = re.compile(r"\b[A-Z][a-z]+ $")
 

@@ -119,7 +119,8 @@ def _line_edits(text: str) -> Iterator[Edit]:
 
 
 def _start_of(line: str) -> tuple[Edit, bool] | None:
-    """What to do with a heading's, an item's or a quote's mark, and whether a firm break ends it."""
+    """What to do with a heading's, an item's or a quote's mark, and whether a"
+    " firm break ends it."""
     for pattern in (_HEADING, _BULLET):
         match = pattern.match(line)
         if match:

@@ -15,11 +15,21 @@ from indextts.stages.text.segmentation import spoken_text
 from tests.indextts.stages.text.natural.conftest import Say, never
 from tests.indextts.stages.text.readings import TABLES, readings
 
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 # What the rules look for, in short pieces, so that they meet.
 _PIECES = (
-    *"0 1 2 5 12 100 007 1999 2024 3.5 1,234 % $ € ¥ - – — − + × ÷ = / : . , ; ! ? ' \" ( ) [ ] < > & @ # * _".split(),
-    *"km kg °C am p.m. Jan Sat No. Dr. St. etc. U.S. it's the and VIII II A4 v2 GPT x.com a@b.io http://x.org".split(),
-    *"你 好 年 月 日 点 元 个 第 到 电话 比分 万 亿 这 後 hang2 ni3hao3 。 ， ！ ？ “ ” 《 》 … · ～ ① ½ ㎡ 😀 é".split(),
+    *_listed(
+        "0 1 2 5 12 100 007 1999 2024 3.5 1,234 % $ € ¥ - – — − + × ÷ = / : . , ; ! ? ' \" ( )"
+    ),
+    *_listed(
+        "[ ] < > & @ # * _ km kg °C am p.m. Jan Sat No. Dr. St. etc. U.S. it's the and VIII II"
+    ),
+    *_listed("A4 v2 GPT x.com a@b.io http://x.org 你 好 年 月 日 点 元 个 第 到 电话 比分 万 亿"),
+    *_listed("这 後 hang2 ni3hao3 。 ， ！ ？ “ ” 《 》 … · ～ ① ½ ㎡ 😀 é"),
     *(" ", "  ", "\n", "\n\n", "- ", "# ", "1. ", "| ", "\u200b", "\u202e", "\t"),
 )
 MEETING = st.lists(st.sampled_from(_PIECES), max_size=30).map("".join)
