@@ -8,6 +8,7 @@ Ratios of one run can be compared; times of two runs only on an idle machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -48,10 +49,8 @@ def best_of(repeat: int, work: Callable[[], object]) -> float:
     seconds = []
     for _ in range(repeat):
         start = time.process_time()
-        try:
+        with contextlib.suppress(TextError):
             work()
-        except TextError:
-            pass
         seconds.append(time.process_time() - start)
     return min(seconds)
 

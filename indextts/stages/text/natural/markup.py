@@ -42,7 +42,8 @@ _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _CLOSING_HASHES = re.compile(r" +#{1,6} *$")
 _BULLET = re.compile(r"[ \t]*(?:[-*+–—]|[•●○▪■◆◦‣·→☺])[ \t]+(?:\[[ xX]?\][ \t]+)?|[ \t]*[•●▪■◆]")
 _NUMBERED = re.compile(
-    r"[ \t]*(?:\((?P<a>\d{1,2})\)|(?P<b>\d{1,3})(?:[.)](?=[ \t])|、))[ \t]*(?=\S)"
+    r"[ \t]*(?:\((?=\d{1,2}\)))?(?P<number>\d{1,3})(?:[.)](?=[ \t])|(?<=\(\d)\)|(?<=\(\d\d)\)|、)"
+    r"[ \t]*(?=\S)"
 )
 _QUOTE = re.compile(r"[ \t]*>[> ]*")
 _FENCE = re.compile(r"[ \t]*(?:```|~~~)[\w+-]{0,30}[ \t]*$")
@@ -104,9 +105,10 @@ def _line_edits(text: str) -> Iterator[Edit]:
         else:
             start = _start_of(line)
             if start is not None:
-                edit, firm = start
-                yield Edit(begin + edit.begin, begin + edit.end, edit.new)
-                tail = _CLOSING_HASHES.search(line, edit.end) if "#" in line[:7] else None
+                edits, firm = start
+                for edit in edits:
+                    yield Edit(begin + edit.begin, begin + edit.end, edit.new)
+                tail = _CLOSING_HASHES.search(line, edits[-1].end) if "#" in line[:7] else None
                 if tail:
                     yield Edit(begin + tail.start(), end, "")
             elif _TABLE_ROW.match(line):
@@ -118,23 +120,22 @@ def _line_edits(text: str) -> Iterator[Edit]:
         begin = end + 1
 
 
-def _start_of(line: str) -> tuple[Edit, bool] | None:
-    """What to do with a heading's, an item's or a quote's mark, and whether a"
-    " firm break ends it."""
+def _start_of(line: str) -> tuple[list[Edit], bool] | None:
+    """How the mark of a heading, an item or a quote goes, and whether the line's break is firm."""
+    edits: list[Edit] = []
     for pattern in (_HEADING, _BULLET):
         match = pattern.match(line)
         if match:
-            number = _NUMBERED.match(line, match.end())
-            if number:
-                match = number
-                break
-            return Edit(0, match.end(), ""), True
-    else:
-        match = _NUMBERED.match(line)
-    if match:
-        return Edit(0, match.end(), f"{match['a'] or match['b']}, "), True
+            edits.append(Edit(0, match.end(), ""))
+            break
+    number = _NUMBERED.match(line, edits[0].end if edits else 0)
+    if number:
+        # The number itself is spoken, its sign is a pause.
+        edits.append(Edit(number.end("number"), number.end(), ", "))
+    if edits:
+        return edits, True
     match = _QUOTE.match(line)
-    return (Edit(0, match.end(), ""), False) if match else None
+    return ([Edit(0, match.end(), "")], False) if match else None
 
 
 def _row_edits(line: str, begin: int) -> Iterator[Edit]:
