@@ -180,7 +180,7 @@ def _plain(character: str) -> str:
     letters = "".join(c for c in apart if unicodedata.category(c) != "Mn")
     if letters.isascii() and letters:
         return letters
-    if category == "So":
+    if category == "So" or character >= "\U0001f000":
         return "\u2022" if character in "▶►➤➢➔✔✓☑✅" else _picture(character)
     return unicodedata.normalize("NFKC", character)
 

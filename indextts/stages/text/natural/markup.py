@@ -22,7 +22,7 @@ _ENTITY = r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});"
 _INLINE = re.compile(
     f"(?P<note>{_ANNOTATION})|(?P<link>{_LINK})|(?P<html>{_TAG})|(?P<entity>{_ENTITY})"
     # Emphasis: doubled marks anywhere; single ones at the edge of words.
-    r"|(?P<mark>\*\*++|__++|~~++|`++"
+    r"|(?P<mark>\*\*++|__++|~~++|(?<!`)`{1,2}(?!`)"
     r"|(?<![A-Za-z0-9)\u3400-\u9fff])[*_](?=[^\s*_\d])|(?<=[^\s*_])[*_](?![A-Za-z0-9(*_]))"
 )
 _INLINE_SIGN = re.compile(r"[<\[&*_~`]")
