@@ -22,6 +22,8 @@ _ENTITY = r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});"
 _INLINE = re.compile(
     f"(?P<note>{_ANNOTATION})|(?P<link>{_LINK})|(?P<html>{_TAG})|(?P<entity>{_ENTITY})"
     # Emphasis: doubled marks anywhere; single ones at the edge of words.
+    # `quoted' in the manner of TeX.
+    r"|(?P<quote>`{1,2}+(?=[^`'\n]{1,200}'))"
     r"|(?P<mark>\*\*++|__++|~~++|(?<!`)`{1,2}(?!`)"
     r"|(?<![A-Za-z0-9)\u3400-\u9fff])[*_](?=[^\s*_\d])|(?<=[^\s*_])[*_](?![A-Za-z0-9(*_]))"
 )
@@ -89,7 +91,7 @@ def _inline_edits(text: str) -> Iterator[Edit]:
                 continue
             new = " " if new == "\xa0" else new
         else:
-            new = ""
+            new = "‘" if match["quote"] else ""
         yield Edit(match.start(), match.end(), new)
 
 

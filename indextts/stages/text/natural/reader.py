@@ -177,6 +177,8 @@ class NaturalReader:
         if mark is not None:
             return mark
         name = tables.signs.get(sign, "")
+        if sign == "/" and front == behind == " ":
+            name = ","  # between verses
         kind = Kind.PAUSE if name == "," else Kind.READING
         if sign.isalpha() and not name:
             return None  # a letter of another script
