@@ -20,7 +20,7 @@ _EMOTICON = re.compile(
 )
 # A quote that is still open where the search ends; its apostrophes stand between letters.
 _QUOTED = re.compile(r"(?<![^\s(“‘—])'(?=[A-Za-z0-9])(?:[^']|(?<=[A-Za-z])'(?=[A-Za-z])){0,120}$")
-# "file(s)"
+# The plural of "file(s)".
 _PLURAL = re.compile(r"\((e?s)\)")
 _STRENGTH = {Kind.PAUSE: 1, Kind.END: 2}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from indextts.stages.text.natural.chinese_numbers import cardinal, count, digits, name, number
+from indextts.stages.text.natural.chinese_numbers import cardinal, digits, name
 from indextts.stages.text.natural.rules import Rule, after, before
 
 # Words that say that the digits behind them are dialled, typed or copied.
@@ -214,5 +214,3 @@ CODE_RULES: tuple[Rule, ...] = (
         {"验证码是123456": "验证码是幺二三四五六", "邮编100084": "邮编幺零零零八四"},
     ),
 )
-
-__all__ = ["CODE_RULES", "count", "number"]

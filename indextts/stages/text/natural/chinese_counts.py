@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from indextts.stages.text.natural.chinese_amounts import NUMBER, SCALE
-from indextts.stages.text.natural.chinese_numbers import cardinal, count, digits, name, number
+from indextts.stages.text.natural.chinese_amounts import NUMBER
+from indextts.stages.text.natural.chinese_numbers import cardinal, count, name, number
 from indextts.stages.text.natural.english_counts import OPTION
 from indextts.stages.text.natural.rules import Rule, after, before
 
@@ -198,5 +198,3 @@ SUM_RULES: tuple[Rule, ...] = (
     ),
     Rule("sum", _SUM, _sum, {"10÷2=5": "十除以二等于五"}),
 )
-
-__all__ = ["COUNT_RULES", "SCALE", "SUM_RULES", "digits"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from indextts.stages.text.natural.english_amounts import NUMBER
-from indextts.stages.text.natural.english_codes import code_words
 from indextts.stages.text.natural.english_numbers import cardinal, digits, fraction, number, ordinal
 from indextts.stages.text.natural.rules import Rule, alternatives, before
 from indextts.stages.text.natural.units import GLUED_ONLY, UNITS
@@ -234,5 +233,3 @@ SUM_RULES: tuple[Rule, ...] = (
     ),
     Rule("sum", _SUM, _sum, {"So 5 + 3 = 8": "So five plus three equals eight"}),
 )
-
-__all__ = ["COUNT_RULES", "IDIOM_RULES", "SUM_RULES", "code_words"]

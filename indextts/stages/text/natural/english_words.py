@@ -204,13 +204,6 @@ _NUMBERED = re.compile(
 _CAPITALISED = re.compile(r"\b[A-Z][a-z]+ $")
 
 
-def _known(table: dict[str, str]):  # type: ignore[no-untyped-def]
-    def read(match: re.Match[str]) -> str | None:
-        return table[match["word"]]
-
-    return read
-
-
 def _street(match: re.Match[str]) -> str | None:
     word = match["word"]
     if not re.search(
