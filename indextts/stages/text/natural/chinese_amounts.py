@@ -26,7 +26,7 @@ _MEASURES = listed(
 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
 """
 )
-_NO_TWO = ("单元", "月份", "年级", "年代", "面体", "号", "楼", "日")
+_NO_TWO = ("两", "单元", "月份", "年级", "年代", "面体", "号", "楼", "日")
 _MEASURE_WORD = re.compile(alternatives(_MEASURES))
 _SIGN = r"(?P<sign>[-–−+±~≈<>≤≥]|<=|>=)? ?"
 _SIGNS = {
@@ -73,7 +73,7 @@ _MEASURE = re.compile(
 )
 _COUNT = re.compile(
     rf"{_SIGN}(?P<low>{NUMBER})"
-    rf"(?:(?P<lowscale>{SCALE})?(?P<lowword>[\u4e00-\u9fff]{{0,2}}?){DASH}(?P<high>{NUMBER}))?"
+    rf"(?:(?P<lowscale>{SCALE})?(?P<lowword>(?:(?![到至])[\u4e00-\u9fff]){{0,2}}?){DASH}(?P<high>{NUMBER}))?"
     rf"(?P<scale>{SCALE})?(?P<plus>\+)?"
 )
 _GLUED_ONLY = frozenset("mshgtlwv")

@@ -19,6 +19,7 @@ MONTHS = {
     "Sept": "September",
     **{name: name for name in month_name[1:]},
 }
+_SHORT_MONTH = alternatives(name for name in MONTHS if len(name) < 5)
 _MONTH = rf"(?P<month>{alternatives(MONTHS)})"
 _DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?![\d:%])"
 _YEAR = r"(?P<year>[12]\d{3})(?![\d%]|[.,]\d)"
@@ -292,6 +293,15 @@ MONTH_RULES: tuple[Rule, ...] = (
             "March 3rd is fine": "March third is fine",
             "May 3-5": "May third to fifth",
         },
+    ),
+    Rule(
+        "month",
+        re.compile(
+            rf"(?P<month>{alternatives(name for name in MONTHS if len(name) < 5)})\.(?="
+            rf" [a-z])"
+        ),
+        lambda match: MONTHS[match["month"]],
+        {"In Dec. it snows.": "In December it snows."},
     ),
     Rule(
         "month and year", _MONTH_YEAR, _month_year, {"Sept 2023": "September twenty twenty three"}

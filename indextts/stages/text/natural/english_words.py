@@ -168,6 +168,8 @@ _TITLE_RULE = re.compile(
 )
 _STREET_RULE = re.compile(rf"(?P<word>{alternatives(_STREETS)})(?:{_DOT}|(?![A-Za-z0-9.'-]))")
 _COUNTED_RULE = re.compile(rf"(?P<word>{alternatives(_COUNTED)})\. ?(?=[#\d])")
+# "The answer is no. 5 people left."
+_ANSWER = re.compile(r"\b(?:is|was|be|said|says|say|answered|simply|a|with) $")
 _ALWAYS_RULE = re.compile(rf"(?P<word>{alternatives(_ALWAYS)}){_DOT}")
 _PHRASE_RULE = re.compile(rf"(?P<word>{alternatives(_PHRASES)}|vs)(?![A-Za-z])(?!(?<=vs)\.)")
 _INITIALS = re.compile(rf"(?P<letters>(?:[A-Za-z]\. ?){{1,8}}[A-Za-z]){_DOT}")
@@ -180,6 +182,9 @@ _DAY = re.compile(
     r"|Dec)[a-z]*\b|at \d|noon|night"
     r"|morning|evening|afternoon)| ?[-–:] ?\d|(?:,|,? and|,? or| &) (?:Mon|Tue"
     r"|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
+)
+_DAY_CUE = re.compile(
+    r"\b(?:on|every|next|last|this|until|by|since|Mon|Tue|Wed|Thu|Fri|Sat|(?P<joint>and))[.,]? $"
 )
 _CONTRACTION = re.compile(
     r"(?P<word>(?:what|where|who|how|there|here|it|she|he|that|this|which|when|why)'s)(?![A-Za-z'-])"
@@ -225,6 +230,12 @@ def _always(match: re.Match[str]) -> str | None:
     return _ALWAYS[match["word"]]
 
 
+def _counted(match: re.Match[str]) -> str | None:
+    if match["word"] == "no" and _ANSWER.search(before(match)):
+        return None
+    return _COUNTED[match["word"]] + " "
+
+
 def _initials(match: re.Match[str]) -> str | None:
     return " ".join(letter.upper() for letter in match["letters"] if letter.isalpha())
 
@@ -243,14 +254,11 @@ def _day(match: re.Match[str]) -> str | None:
     if match["evidence"] is not None:
         return first
     front = before(match)
-    if re.search(
-        r"\b(?:on|every|next|last|this|until|by|since|Mon|Tue|Wed|Thu|Fri|Sat|and)[.,]? $", front
-    ):
-        return (
-            first
-            if match["first"] not in ("Sun", "Sat") or not re.search(r"the $", front)
-            else None
-        )
+    cued = _DAY_CUE.search(front)
+    if cued and not (match["first"] in ("Sat", "Sun") and cued["joint"]):
+        return first
+    if match[0].endswith(".") and match["first"] not in ("Sat", "Sun"):
+        return first if re.match(" [a-z]", after(match, 2)) else None
     return None
 
 
@@ -312,7 +320,7 @@ WORD_RULES: tuple[Rule, ...] = (
     Rule(
         "abbreviation in front of a number",
         _COUNTED_RULE,
-        lambda match: _COUNTED[match["word"]] + " ",
+        _counted,
         {
             "See Fig. 3 on p. 12.": "See figure three on page twelve.",
             "No. 5": "number five",

@@ -24,6 +24,7 @@ from indextts.stages.text.natural.chinese_numbers import name as chinese_name
 from indextts.stages.text.natural.english_codes import code_words, version
 from indextts.stages.text.natural.english_numbers import cardinal, pairs
 from indextts.stages.text.natural.rules import Rule, after, before, listed
+from indextts.stages.text.natural.units import UNITS
 
 _GREEK = listed(
     """
@@ -45,6 +46,7 @@ _CODE = re.compile(
 )
 # Rules for English words that hold inside Chinese text too.
 _ALSO_IN_CHINESE = ("title", "degree", "abbreviation", "initials", "initial", "contraction")
+_LONE_UNIT = re.compile(r"(?:(?:[ckm]?m)²|(?:[ck]?m)³)(?![A-Za-z])")
 _ROMAN = re.compile(r"(?P<numeral>[IVXL]{1,6})(?![A-Za-z0-9])")
 _LANGUAGE_NAME = re.compile(r"(?P<letter>[CFJ])(?P<sign>\+\+|#)(?![A-Za-z0-9])")
 
@@ -140,6 +142,12 @@ def english_tables() -> Tables:
                 {"C++ or C#?": "C plus plus or C sharp?"},
             ),
             Rule(
+                "unit by itself",
+                _LONE_UNIT,
+                lambda match: UNITS[match[0]].one,
+                {"price per m² rose": "price per square meter rose"},
+            ),
+            Rule(
                 "code with a dot",
                 re.compile(r"(?P<letter>[A-Z])\.(?P<number>\d{3,4})(?!\d)"),
                 lambda match: f"{match['letter']} {pairs(match['number'])}",
@@ -221,6 +229,12 @@ def chinese_tables() -> Tables:
             ),
         ),
         codes=(
+            Rule(
+                "unit by itself",
+                _LONE_UNIT,
+                lambda match: UNITS[match[0]].zh,
+                {"每㎡5万元": "每平方米五万元"},
+            ),
             Rule(
                 "language of programs",
                 _LANGUAGE_NAME,

@@ -32,9 +32,12 @@ _CHECK_EVERY = 16
 _NUMBER_SIGNS = frozenset("-–−+±~≈<>≤≥$€£¥₩₹₽#(.'")
 _SUM_SIGNS = frozenset("-–—~−+÷×*=/<>≤≥≠≈")
 _ADDRESS_SIGNS = frozenset(".@:/_-+\\")
-_MAIL_AHEAD = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]")
+# A mail address or a host that begins with a digit.
+_ADDRESS_AHEAD = re.compile(
+    r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]|[A-Za-z0-9-]{2,40}(?:\.[A-Za-z0-9-]{1,40}){0,3}\.[a-z]{2}"
+)
 _CURRENCY_WORDS = frozenset(
-    listed("US A C S HK NT CN JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF")
+    listed("US A C S HK NT CN Rs JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF")
 )
 # Words that begin a reading, in any case; others pass without a look at the rules.
 _CUE_WORDS = frozenset(
@@ -137,7 +140,7 @@ def _word_rules(word: str, following: str, tables: Tables) -> Iterator[Rule]:
     """The rules that a word may begin; `following` is the character behind it."""
     if following in _ADDRESS_SIGNS or following.isdecimal():
         yield from tables.addresses
-    if following in "+#." or following.isdecimal():
+    if following in "+#.²³" or following.isdecimal():
         yield from tables.codes
     if word in _CURRENCY_WORDS:
         yield from tables.numbers
@@ -148,7 +151,7 @@ def _word_rules(word: str, following: str, tables: Tables) -> Iterator[Rule]:
 
 
 def _digit_rules(text: str, at: int, tables: Tables) -> Iterator[Rule]:
-    if _MAIL_AHEAD.match(text, at):
+    if _ADDRESS_AHEAD.match(text, at):
         yield from tables.addresses
     yield from tables.numbers
 
