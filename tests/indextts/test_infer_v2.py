@@ -258,6 +258,35 @@ def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
     assert "length bound of 5 codes" in result.warnings[0]
 
 
+def test_a_request_chooses_how_its_text_is_read(engine: IndexTTS2) -> None:
+    assert engine.normalization == "natural"
+    text = "hello world. 5 dogs"
+    spoken = {
+        name: [s.spoken_text for s in engine.synthesize(request(text, normalization=name)).segments]
+        for name in (None, "natural", "reference")
+    }
+    assert spoken[None] == spoken["natural"] == ["hello world. five dogs"]
+    assert spoken["reference"] == ["HELLO WORLD. FIVE DOGS"]
+    with pytest.raises(RequestError, match="normalization must be one of"):
+        request(text, normalization="other")
+
+
+def test_a_wrong_normalization_of_the_engine_is_named(tiny_model_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="normalization: 'other' is none of natural"):
+        IndexTTS2(tiny_model_dir, device="cpu", normalization="other")
+
+
+def test_a_checkpoint_says_how_its_texts_are_cut(tiny_model_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config["segmentation"] = {"every_sentence": True, "closing_mark": True}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    cutting = IndexTTS2(folder, device="cpu")
+    result = cutting.synthesize(request("hello. how are you? fine"))
+    assert [s.spoken_text for s in result.segments] == ["hello.", "how are you?", "fine."]
+
+
 def test_unknown_characters_are_reported(engine: IndexTTS2) -> None:
     result = engine.synthesize(request("Hello 龘 test."))
     assert any("龘" in warning for warning in result.warnings)
