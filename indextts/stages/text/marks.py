@@ -121,7 +121,8 @@ def _pause(text: str, at: int) -> tuple[int, str, Kind]:
     before, behind = text[at - 1 : at] if at else "", text[end : end + 1]
     if character == "·" and before.isalnum() and behind.isalnum():
         # Between the parts of a name.
-        return end, "-" if before.isascii() == behind.isascii() else " ", Kind.WORDS
+        joined = behind.isalpha() and before.isascii() == behind.isascii()
+        return end, "-" if joined else " ", Kind.WORDS
     return end, ",", Kind.PAUSE
 
 
