@@ -16,7 +16,7 @@ _BRACKETS = frozenset("()[]{}〔〕（）")
 _PAUSES = frozenset("，、,;；:：—–|•●○▪■◆◦‣→·\n")
 _EMOTICON = re.compile(
     r"(?:(?<![^\s.!?。！？])[:;=][-']?[)(\[\]DPpOo/|]|(?<![A-Za-z0-9])(?:[xX]D|<3|\^[_.-]?\^|T_T|>_<))"
-    r"(?![A-Za-z0-9\u3400-\u9fff])"
+    r"(?![A-Za-z0-9\u3400-\u9fff]|\.[A-Za-z])"
 )
 # A quote that is still open where the search ends; its apostrophes stand between letters.
 _QUOTED = re.compile(r"(?<![^\s(“‘—])'(?=[A-Za-z0-9])(?:[^']|(?<=[A-Za-z])'(?=[A-Za-z])){0,120}$")
