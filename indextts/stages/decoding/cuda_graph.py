@@ -7,7 +7,6 @@ writes lies at fixed places: the state of the decode, the noise, and the positio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic
@@ -93,9 +92,8 @@ class StaticStep(Generic[State]):
     def try_replay(self, graph: torch.cuda.CUDAGraph, before: Sequence[Tensor]) -> str:
         """Repeat the step just run, now by its recording; the problem, or an empty text."""
         expected, position = self.logits.clone(), self.position.clone()
+        # The scores of the step before and its position: a recording of nothing leaves them.
         self.restore(before, keep_rows=True)
-        # What a recording of nothing would leave unchanged.
-        self.logits.fill_(math.nan)
         graph.replay()
         close = torch.isclose(self.logits, expected, rtol=_TOLERANCE, atol=_TOLERANCE).all()
         if bool(close & (self.position == position)):
@@ -141,12 +139,13 @@ class GraphedSession(NativeSession):
     def _record(self, static: StaticStep[Any]) -> torch.cuda.CUDAGraph | None:
         """Run a step and record it; None where the recording is of no use.
 
+        The trial repeats the step, so that the state is then the one behind it, either way.
+
         Raises:
             torch.OutOfMemoryError: there is no room for it now, which says nothing about later.
         """
         before = static.snapshot()
         static.run()
-        after = static.snapshot()
         try:
             graph = self._recorder.record(static.run)
             problem = static.try_replay(graph, before)
@@ -159,7 +158,6 @@ class GraphedSession(NativeSession):
             # A wrong replay has written wrong keys and values.
             static.restore(before, keep_rows=True)
             static.run()
-        static.restore(after)
         return None if problem else graph
 
 
