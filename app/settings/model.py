@@ -127,6 +127,12 @@ class Settings:
         120.0, "Requests", "A request is stopped after this long.", minimum=0.1
     )
     max_text_chars: int = setting(5000, "Requests", "Longest text.", minimum=1, maximum=1_000_000)
+    max_answer_seconds: float = setting(
+        1500.0,
+        "Requests",
+        "Longest speech with its pauses; a text that needs more is refused before it is spoken.",
+        minimum=1.0,
+    )
     max_audio_seconds: float = setting(60.0, "Requests", "Longest reference clip.", minimum=0.2)
     max_audio_channels: int = setting(
         8, "Requests", "Most channels of a reference clip.", minimum=1, maximum=64

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from indextts.errors import AudioError, EmptyGenerationError
+from indextts.errors import AudioError, EmptyGenerationError, RequestError
 from indextts.request import (
     Control,
     Progress,
@@ -18,7 +18,12 @@ from indextts.request import (
 )
 from indextts.stages.clock import StageClock
 from indextts.stages.conditioning import merge_emotion
-from indextts.stages.decoding.bound import code_limit, code_minimum
+from indextts.stages.decoding.bound import (
+    CODES_PER_SECOND,
+    code_limit,
+    code_minimum,
+    usual_codes,
+)
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.generate import Generated
 from indextts.stages.emotion import scale_vector
@@ -88,9 +93,25 @@ class SynthesisRun:
             self.request.normalization,
             self._control.check,
         )
+        self._bound_length(result.segments)
         if result.unknown:
             self.warnings.append(unknown_warning(result.unknown))
         return result.segments
+
+    def _bound_length(self, segments: Sequence[Segment]) -> None:
+        """Raises RequestError, before anything is spoken, for what would last too long."""
+        limit = self.request.max_audio_seconds
+        if limit is None:
+            return
+        pauses = (len(segments) - 1) * self.request.interval_silence / 1000
+        gpt = self._networks.config.gpt
+        codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
+        speech = codes / CODES_PER_SECOND
+        if pauses + speech > limit:
+            raise RequestError(
+                f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
+                f"{limit:g} s that an answer may last; send the text in parts"
+            )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
         """The voice, and the emotion vector [1, D] of the emotion clip or of the voice's own."""

@@ -287,6 +287,43 @@ def test_a_checkpoint_says_how_its_texts_are_cut(tiny_model_dir: Path, tmp_path:
     assert [s.spoken_text for s in result.segments] == ["hello.", "how are you?", "fine."]
 
 
+def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> None:
+    seen: list[Progress] = []
+    long = request(
+        LONG_TEXT,
+        max_text_tokens_per_segment=20,
+        interval_silence=10_000,
+        max_audio_seconds=30.0,
+    )
+    with pytest.raises(RequestError, match="pauses are more than the 30 s"):
+        engine.synthesize(long, Control(progress=seen.append))
+    assert seen == []
+    engine.synthesize(replace(long, interval_silence=200))
+
+
+def test_too_short_a_segment_is_made_again_and_reported(
+    engine: IndexTTS2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = engine.synthesize(request())
+    (segment,) = plain.segments
+    assert plain.warnings == ()
+    needed = len(segment.codes) + 1
+    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: needed)
+    again = engine.synthesize(request())
+    codes = again.segments[0].codes
+    if len(codes) < needed:
+        assert again.warnings == (
+            f"segment 1 of 1 has {len(codes)} codes where its text needs at least {needed}: "
+            "words may be missing",
+        )
+    else:
+        assert codes.tolist() != segment.codes.tolist()
+    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: 10_000)
+    short = engine.synthesize(request())
+    assert len(short.segments[0].codes) >= len(segment.codes)
+    assert "words may be missing" in short.warnings[0]
+
+
 def test_unknown_characters_are_reported(engine: IndexTTS2) -> None:
     result = engine.synthesize(request("Hello 龘 test."))
     assert any("龘" in warning for warning in result.warnings)

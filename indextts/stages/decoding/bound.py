@@ -6,6 +6,8 @@ import math
 
 from indextts.config import GPTConfig
 
+# The speech encoder hears 50 frames a second, each of which is a code (codec_and_speaker.md).
+CODES_PER_SECOND = 50.0
 # A model is allowed this many times the codes that a text takes at the very least.
 _SPREAD = 9.0
 # A word or two may be said in no time.
@@ -35,3 +37,8 @@ def code_minimum(config: GPTConfig, text_tokens: int) -> int:
     if text_tokens < _SHORTEST_JUDGED:
         return 0
     return math.floor(config.codes_per_text_token * text_tokens / _SPREAD)
+
+
+def usual_codes(config: GPTConfig, text_tokens: int) -> float:
+    """About as many codes as a segment takes, for an estimate beforehand."""
+    return config.codes_per_text_token * text_tokens / math.sqrt(_SPREAD)
