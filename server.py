@@ -1,4 +1,4 @@
-"""Start the service: ``python server.py --host 0.0.0.0 --port 8000``.
+"""Start the service: ``python server.py --host 127.0.0.1 --port 8000``.
 
 Runs Gunicorn with ``gunicorn.conf.py``; the options win over the environment.
 """
@@ -23,7 +23,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         description="Start the IndexTTS2 service.",
         epilog="Every other setting is an environment variable: see docs/configuration.md.",
     )
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--host", help="address to listen on (default 0.0.0.0)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8000)")
     parser.add_argument(
         "--workers", type=int, help="worker processes, each with its own model (default 1)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
+from collections.abc import Callable
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -72,10 +73,20 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     return app
 
 
-def start_engine(app: Flask) -> None:
-    """Start loading the model in the background; to be called once the process is a worker."""
+def start_engine(
+    app: Flask,
+    wait_seconds: float = 0.0,
+    wait_reason: str = "",
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Start loading the model in the background; to be called once the process is a worker.
+
+    Args:
+        app: with a runner that has not been started.
+        wait_seconds, wait_reason, ready: see :meth:`InferenceRunner.start`.
+    """
     parts = services_of(app)
-    parts.runner.start()
+    parts.runner.start(wait_seconds, wait_reason, ready)
     parts.watchdog.start()
 
 

@@ -1,7 +1,7 @@
 """Prometheus metrics; right for several workers too (prometheus_client's multiprocess mode).
 
 The mode is on when ``PROMETHEUS_MULTIPROC_DIR`` is set before prometheus_client is first
-imported; :mod:`app.gunicorn.hooks` does that.
+imported; :mod:`app.gunicorn.hooks` does that, and gives each worker a number for its files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.counter_files import DIR_VARIABLE, ID_VARIABLE, use_counter_files
 from app.runner.status import STATUSES, EngineUsage, RunnerStatus
 from app.speech.events import Finished
 
@@ -25,7 +26,6 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 RTF = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2, 4, 8, 16, 32)
-MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
@@ -33,6 +33,8 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        if DIR_VARIABLE in os.environ and ID_VARIABLE in os.environ:
+            use_counter_files(os.environ[DIR_VARIABLE], os.environ[ID_VARIABLE])
         self.requests = Counter(
             "indextts_http_requests",
             "Answers by route, method and status",
@@ -161,7 +163,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, of all workers where there are several."""
-        if MULTIPROC_VARIABLE not in os.environ:
+        if DIR_VARIABLE not in os.environ:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -15,7 +15,7 @@ from app.routes.schemas import SpeechRequest
 from app.runner.engine import OPTIONS
 from app.services import Services
 from app.speech.order import Caller, ClipInput, SpeechOrder
-from app.web.client import client_gone
+from app.web.client import client_gone, more_sound
 from app.web.errors import too_busy
 
 
@@ -44,13 +44,15 @@ def receive(parts: Services, schema: SpeechRequest) -> Received:
     caller = admit(parts)
     fields, uploads = read_body(request, schema)
     vector = fields["emo_vector"]
+    connection = request.environ.get("gunicorn.socket")
     order = SpeechOrder(
         text=fields["text"],
         speaker=_clip("spk_audio", fields, uploads),
         caller=Caller(
             name=caller,
-            gone=client_gone(request.environ.get("gunicorn.socket")),
+            gone=client_gone(connection),
             request_id=current_request_id(),
+            more_sound=more_sound(connection),
         ),
         deadline=deadline,
         emotion=_clip("emo_audio", fields, uploads) if fields["emo_audio"] is not None else None,

@@ -21,9 +21,11 @@ from indextts import __version__ as VERSION
 from indextts.errors import (
     AudioError,
     CancelledError,
+    ConfigError,
     DeadlineExceededError,
     EmotionTextUnavailableError,
     IndexTTSError,
+    ModelFileError,
     RequestError,
     TextError,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "VERSION",
     "AudioError",
     "CancelledError",
+    "ConfigError",
     "Control",
     "DeadlineExceededError",
     "EmotionTextUnavailableError",
@@ -58,6 +61,7 @@ __all__ = [
     "EngineOptions",
     "IndexTTSError",
     "ModelFacts",
+    "ModelFileError",
     "Normalization",
     "Option",
     "Progress",

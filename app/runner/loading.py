@@ -5,14 +5,50 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from app.runner.engine import Engine, IndexTTSError, is_out_of_memory, release_memory
+from app.runner.engine import (
+    ConfigError,
+    Engine,
+    IndexTTSError,
+    ModelFileError,
+    is_out_of_memory,
+    release_memory,
+)
 from app.runner.status import ModelState
 
 log = logging.getLogger(__name__)
 
 # Builds an engine; the argument overrides the configured device ("cpu").
 Load = Callable[[str | None], Engine]
+
+
+# What a new process would meet again: files, packages and settings, as opposed to a broken device.
+_LASTING = (IndexTTSError, OSError, ImportError, ValueError)
+
+
+@dataclass(frozen=True)
+class LoadFailure:
+    """Why there is no engine.
+
+    Attributes:
+        reason: a sentence for strangers; the log says more.
+        lasting: only a change of files or settings helps, no new process.
+    """
+
+    reason: str
+    lasting: bool
+
+    @classmethod
+    def of(cls, error: Exception) -> LoadFailure:
+        match error:
+            case ModelFileError():
+                reason = "A file of the model is missing or damaged; the log names it."
+            case ConfigError():
+                reason = "The model cannot be loaded with these settings; the log says why."
+            case _:
+                reason = "The model could not be loaded; the log says why."
+        return cls(reason, isinstance(error, _LASTING))
 
 
 class Loader:
@@ -41,8 +77,8 @@ class Loader:
         self._count_out_of_memory = count_out_of_memory
         self._changed = changed
 
-    def load(self, device: str | None = None) -> bool:
-        """Load; False when there is no engine and never will be in this process."""
+    def load(self, device: str | None = None) -> LoadFailure | None:
+        """Load; None when there is an engine now."""
         started = time.monotonic()
         failure: Exception
         try:
@@ -51,7 +87,7 @@ class Loader:
             failure = error
         else:
             self._take(engine, time.monotonic() - started)
-            return True
+            return None
         # Behind the handler: inside it, the error would keep the tensors alive.
         if device is None and self._oom_fallback and is_out_of_memory(failure):
             log.error("The model does not fit into the GPU's memory; loading it for the CPU")
@@ -62,7 +98,7 @@ class Loader:
         # Our own errors say what to do; for others the trace is needed.
         trace = None if isinstance(failure, IndexTTSError) else failure
         log.error("The model could not be loaded: %s", failure, exc_info=trace)
-        return False
+        return LoadFailure.of(failure)
 
     def replace_by_cpu(self, cause: Exception) -> bool:
         """Give the engine up and load it for the CPU; False when that fails.
@@ -73,7 +109,7 @@ class Loader:
         self._state.unloaded()
         release_memory(cause)
         self._changed()
-        if not self.load("cpu"):
+        if self.load("cpu") is not None:
             return False
         self._state.fell_back("The GPU ran out of memory; the CPU is in use.")
         self._changed()

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 EXIT_FAILED = 70  # EX_SOFTWARE; not 3 or 4, on which the Gunicorn master gives up.
 POLL_SECONDS = 0.25
+LONGEST_RELOAD_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,28 @@ class InferenceRunner:
         self._started_at = time.monotonic()
         self._start_once = threading.Lock()
 
-    def start(self) -> None:
-        """Start loading in the background; further calls do nothing."""
+    def start(
+        self,
+        wait_seconds: float = 0.0,
+        wait_reason: str = "",
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Start loading in the background; further calls do nothing.
+
+        Args:
+            wait_seconds: time before the load, when it has cost workers their lives.
+            wait_reason: what /health says meanwhile.
+            ready: is called once the model is loaded.
+        """
         # Never released: the lock stands for "somebody has started it".
         if self._start_once.acquire(blocking=False):
+            if wait_seconds:
+                self._state.fail(wait_reason)
             self._tell()
-            threading.Thread(target=self._main, name="engine", daemon=True).start()
+            main = threading.Thread(
+                target=self._main, args=(wait_seconds, ready), name="engine", daemon=True
+            )
+            main.start()
 
     # -- for request threads -------------------------------------------------------------
 
@@ -192,11 +209,25 @@ class InferenceRunner:
 
     # -- inside --------------------------------------------------------------------------
 
-    def _main(self) -> None:
-        if self._loader.load():
-            self._loop.run()
-        else:
-            self._give_up("The model could not be loaded; the log says why.")
+    def _main(self, wait_seconds: float, ready: Callable[[], None]) -> None:
+        if wait_seconds:
+            time.sleep(wait_seconds)
+            self._state.unloaded()
+            self._tell()
+        pause = self._policy.load_failure_seconds
+        while (failure := self._loader.load()) is not None:
+            if not failure.lasting:
+                self._give_up(failure.reason)
+                return
+            # A new process would fail as well; this one stays, says so, and looks again.
+            self._state.fail(failure.reason)
+            self._tell()
+            pause = min(LONGEST_RELOAD_SECONDS, max(pause, 0.01))
+            log.info("The model is looked for again in %.0f s", pause)
+            time.sleep(pause)
+            pause *= 2
+        ready()
+        self._loop.run()
 
     def _submit(self, job: Job) -> None:
         self._state.require_healthy()

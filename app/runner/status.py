@@ -98,12 +98,12 @@ class ModelState:
 
     def loaded(self, engine: Engine) -> None:
         with self._lock:
-            self._engine, self._status = engine, "healthy"
+            self._engine, self._status, self._reason = engine, "healthy", None
 
     def unloaded(self) -> None:
-        """The engine is given up and another is being loaded."""
+        """There is no engine, and one is being loaded."""
         with self._lock:
-            self._engine, self._status = None, "loading"
+            self._engine, self._status, self._reason = None, "loading", None
 
     def fell_back(self, sentence: str) -> None:
         with self._lock:

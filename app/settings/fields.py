@@ -6,6 +6,7 @@ A setting is a dataclass field with metadata: help text, bounds, whether it is a
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,19 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class Check:
+    """What a text, or each part of a list, must be.
+
+    Attributes:
+        pattern: regular expression for the whole of it.
+        allowed: the same in words, behind "use".
+    """
+
+    pattern: str
+    allowed: str
+
+
+@dataclass(frozen=True)
 class FieldInfo:
     """What a setting's field carries beside its type and default."""
 
@@ -28,6 +42,7 @@ class FieldInfo:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] = ()
+    check: Check | None = None
 
 
 def setting(default: Any, group: str, help: str, **more: Any) -> Any:
@@ -52,11 +67,22 @@ def parse(name: str, kind: Any, text: str, info: FieldInfo) -> Any:
     if kind is int or kind is float:
         return _parse_number(name, kind, text, info)
     if kind is str:
-        if info.choices and text not in info.choices:
-            raise SettingsError(f"{variable(name)}: use one of {', '.join(info.choices)}")
+        if info.choices:
+            return _parse_choice(name, text, info)
+        check(name, text, info)
         return text
     # The only other type of a setting is tuple[str, ...].
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    for part in parts:
+        check(name, part, info)
+    return parts
+
+
+def check(name: str, text: str, info: FieldInfo) -> None:
+    """Raises SettingsError where the text of a setting cannot be used."""
+    if info.check is not None and not re.fullmatch(info.check.pattern, text):
+        shown = "this value" if info.secret else repr(text)
+        raise SettingsError(f"{variable(name)}: {shown} cannot be used; use {info.check.allowed}")
 
 
 def render(value: Any) -> str:
@@ -66,6 +92,13 @@ def render(value: Any) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     return str(value)
+
+
+def _parse_choice(name: str, text: str, info: FieldInfo) -> str:
+    lowered = text.lower()
+    if lowered not in info.choices:
+        raise SettingsError(f"{variable(name)}: use one of {', '.join(info.choices)}")
+    return lowered
 
 
 def _parse_bool(name: str, text: str) -> bool:
@@ -94,7 +127,7 @@ def _parse_number(name: str, kind: type[int] | type[float], text: str, info: Fie
 def bounds(info: FieldInfo) -> str:
     """The allowed range in words."""
     if info.minimum is not None and info.maximum is not None:
-        return f"{info.minimum:g} to {info.maximum:g}"
+        return f"{info.minimum:.15g} to {info.maximum:.15g}"
     if info.minimum is not None:
         return f"at least {info.minimum:g}"
     return "a finite number"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from app.settings.fields import SettingsError, setting
+from app.settings.fields import Check, SettingsError, setting
+
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_IPV6 = r"[0-9A-Fa-f]*(:[0-9A-Fa-f.]*){2,}"
+_PORT = r"[0-9]{1,5}"
 
 # Threads of a worker that wait for neither the engine nor a clip: they answer /health and
 # /metrics, read bodies, and refuse what does not fit into the queue.
 SPARE_THREADS = 9
+DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,24 @@ class Settings:
     """The configuration of one process; :func:`app.settings.source.load_settings` makes it."""
 
     # Server
-    host: str = setting("127.0.0.1", "Server", "Address to listen on.")
+    host: str = setting(
+        "0.0.0.0",  # noqa: S104 - as people expect of a server; the start warns without keys
+        "Server",
+        "Address to listen on; `127.0.0.1` for this machine alone.",
+        check=Check(
+            rf"{_NAME}|{_IPV6}|\[{_IPV6}\]",
+            "a name or an address, such as 0.0.0.0, 127.0.0.1 or ::1",
+        ),
+    )
     port: int = setting(8000, "Server", "Port to listen on.", minimum=0, maximum=65535)
     bind: tuple[str, ...] = setting(
         (),
         "Server",
         "Gunicorn addresses instead of host and port, e.g. `unix:/run/tts.sock,127.0.0.1:9101`.",
+        check=Check(
+            rf"unix:.+|fd://[0-9]+|({_NAME}|\[{_IPV6}\]):{_PORT}",
+            "host:port, unix:/path/of/socket or fd://3",
+        ),
     )
     workers: int = setting(
         1, "Server", "Worker processes; each holds a model of its own.", minimum=1, maximum=64
@@ -36,13 +53,14 @@ class Settings:
     )
     reload: bool = setting(False, "Server", "Restart workers when code changes (development).")
     graceful_seconds: int = setting(
-        180, "Server", "How long running requests may go on after SIGTERM.", minimum=1
+        180, "Server", "How long running requests may go on after SIGTERM.", minimum=1, maximum=DAY
     )
     worker_timeout: int = setting(
         60,
         "Server",
         "Gunicorn kills a worker whose main thread is silent for this long.",
         minimum=5,
+        maximum=DAY,
     )
     keepalive_seconds: int = setting(
         5, "Server", "How long an idle connection is kept.", minimum=0, maximum=300
@@ -50,7 +68,8 @@ class Settings:
     client_seconds: int = setting(
         30,
         "Server",
-        "A client that sends or reads nothing for this long in the middle of a request is left.",
+        "A client that sends or reads nothing for this long in the middle of a request is left; so "
+        "is one whose head takes longer, or whose body then comes at less than 8 kB/s.",
         minimum=1,
         maximum=3600,
     )
@@ -71,7 +90,12 @@ class Settings:
         "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
         "`models/demo` while there is nothing in it.",
     )
-    device: str = setting("auto", "Model", "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS says which GPU.")
+    device: str = setting(
+        "auto",
+        "Model",
+        "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS says which GPU.",
+        check=Check(r"auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu or cuda"),
+    )
     precision: str = setting(
         "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")
     )
@@ -89,18 +113,26 @@ class Settings:
         choices=("natural", "reference", "off"),
     )
     voice_cache_bytes: int = setting(
-        256 * 1024 * 1024, "Model", "Memory for what is remembered of clips.", minimum=0
+        256 * 1024 * 1024,
+        "Model",
+        "Memory for what is remembered of clips.",
+        minimum=0,
+        maximum=1 << 44,
     )
     gpus: tuple[str, ...] = setting(
         (),
         "Model",
         "GPUs for the workers, in the order of their slots (`0,1` or UUIDs). Empty: those in "
         "CUDA_VISIBLE_DEVICES, else all.",
+        check=Check(
+            r"[0-9]{1,3}|(GPU|MIG)-[A-Za-z0-9/-]+", "numbers, or UUIDs that begin with GPU- or MIG-"
+        ),
     )
     engine: str = setting(
         "",
         "Model",
         "Development only: `module:factory` of a stand-in for the engine.",
+        check=Check(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "module:factory"),
     )
     oom_fallback: bool = setting(
         True, "Model", "Go on with the CPU when the GPU ran out of memory twice for one request."
@@ -108,23 +140,37 @@ class Settings:
     load_failure_seconds: float = setting(
         10.0,
         "Model",
-        "After a failed load or a broken device, /health shows it for this long; then the worker "
+        "After a failed load or a broken device, /health shows it for this long. Then the worker "
+        "looks for the model again (at doubling intervals, where files or settings are wrong) or "
         "ends and is started again.",
         minimum=0,
         maximum=3600,
     )
     stuck_seconds: float = setting(
-        120.0, "Model", "An inference without a step for this long is `stuck`.", minimum=0.1
+        120.0,
+        "Model",
+        "An inference without a step for this long is `stuck`.",
+        minimum=0.1,
+        maximum=DAY,
     )
     stuck_exit_seconds: float = setting(
-        15.0, "Model", "A stuck worker ends itself after this much longer.", minimum=0.1
+        15.0,
+        "Model",
+        "A stuck worker ends itself after this much longer.",
+        minimum=0.1,
+        maximum=DAY,
     )
     # Requests
     queue_size: int = setting(
         6, "Requests", "Requests that may wait behind the running one.", minimum=0, maximum=256
     )
     request_seconds: float = setting(
-        120.0, "Requests", "A request is stopped after this long.", minimum=0.1
+        120.0,
+        "Requests",
+        "A request is stopped after this long; its answer may take as long to be read, and the "
+        "length of its sound.",
+        minimum=0.1,
+        maximum=DAY,
     )
     max_text_chars: int = setting(5000, "Requests", "Longest text.", minimum=1, maximum=1_000_000)
     max_answer_seconds: float = setting(
@@ -132,14 +178,23 @@ class Settings:
         "Requests",
         "Longest speech with its pauses; a text that needs more is refused before it is spoken.",
         minimum=1.0,
+        maximum=DAY,
     )
-    max_audio_seconds: float = setting(60.0, "Requests", "Longest reference clip.", minimum=0.2)
+    max_audio_seconds: float = setting(
+        60.0, "Requests", "Longest reference clip.", minimum=0.2, maximum=3600
+    )
     max_audio_channels: int = setting(
         8, "Requests", "Most channels of a reference clip.", minimum=1, maximum=64
     )
-    fetch_seconds: float = setting(15.0, "Requests", "Time for one download in all.", minimum=0.1)
+    fetch_seconds: float = setting(
+        15.0, "Requests", "Time for one download in all.", minimum=0.1, maximum=3600
+    )
     fetch_max_bytes: int = setting(
-        20 * 1024 * 1024, "Requests", "Largest reference clip, downloaded or sent.", minimum=1024
+        20 * 1024 * 1024,
+        "Requests",
+        "Largest reference clip, downloaded or sent.",
+        minimum=1024,
+        maximum=1 << 31,
     )
     fetch_max_redirects: int = setting(3, "Requests", "Redirects followed.", minimum=0, maximum=10)
     fetch_allow: tuple[str, ...] = setting(
@@ -150,7 +205,11 @@ class Settings:
     )
     # Access
     api_keys: tuple[str, ...] = setting(
-        (), "Access", "API keys; without any, everybody may use the service.", secret=True
+        (),
+        "Access",
+        "API keys; without any, everybody may use the service.",
+        secret=True,
+        check=Check(r"[!-~]+", "ASCII characters without spaces, as headers carry them"),
     )
     api_keys_file: str = setting("", "Access", "File with one API key a line.")
     jwt_secret: str = setting(
@@ -164,14 +223,27 @@ class Settings:
     )
     docs: bool = setting(True, "Access", "Serve /docs, /redoc and /openapi.json.")
     cors_origins: tuple[str, ...] = setting(
-        (), "Access", "Origins whose web pages may call the service; `*` for all."
+        (),
+        "Access",
+        "Origins whose web pages may call the service; `*` for all.",
+        check=Check(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+", "*, or scheme://host without a path"),
     )
     rate_limit: float = setting(
-        0.0, "Access", "Requests a minute for each key or address (0: no limit).", minimum=0
+        0.0,
+        "Access",
+        "Requests a minute for each key or address (0: no limit).",
+        minimum=0,
+        maximum=1e6,
     )
-    rate_burst: int = setting(10, "Access", "Requests at once within the rate limit.", minimum=1)
+    rate_burst: int = setting(
+        10, "Access", "Requests at once within the rate limit.", minimum=1, maximum=1_000_000
+    )
     redis_url: str = setting(
-        "", "Access", "Redis that shares the rate limit between processes.", secret=True
+        "",
+        "Access",
+        "Redis that shares the rate limit between processes.",
+        secret=True,
+        check=Check(r"(rediss?|unix)://.+", "redis://, rediss:// or unix://"),
     )
     # Logs and metrics
     log_level: str = setting(
@@ -186,6 +258,16 @@ class Settings:
     env_file: str = setting("", "Logs", "File with further settings; the environment wins.")
 
     def __post_init__(self) -> None:
+        self._check_network()
+        self._check_model()
+        self._check_tokens()
+        if 0 < self.threads < self.queue_size + 3:
+            raise SettingsError(
+                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
+                f"{self.queue_size}, or 0 to have it computed"
+            )
+
+    def _check_network(self) -> None:
         for network in self.fetch_allow:
             try:
                 ipaddress.ip_network(network, strict=False)
@@ -193,25 +275,35 @@ class Settings:
                 raise SettingsError(
                     f"INDEXTTS_FETCH_ALLOW: {network!r} is no network; write e.g. 10.1.0.0/16"
                 ) from None
+        for port in self.fetch_ports:
+            if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+                raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
+        for address in self.bind:
+            port = address.rpartition(":")[2]
+            if not address.startswith(("unix:", "fd://")) and int(port) > 65535:
+                raise SettingsError(f"INDEXTTS_BIND: {address!r} has a port above 65535")
+
+    def _check_model(self) -> None:
         if self.device.startswith("cuda:") and self.device != "cuda:0":
             # A worker sees the GPU of its slot and no other.
             raise SettingsError(
                 f"INDEXTTS_DEVICE: a worker sees one GPU only, not {self.device!r}; choose it with "
                 f"INDEXTTS_GPUS={self.device.removeprefix('cuda:')} and INDEXTTS_DEVICE=cuda"
             )
-        for port in self.fetch_ports:
-            if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-                raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
+        if self.device == "cpu" and self.precision == "fp16":
+            raise SettingsError("INDEXTTS_PRECISION: fp16 needs a GPU; the CPU takes fp32 or bf16")
+
+    def _check_tokens(self) -> None:
         if self.jwt_secret and self.jwt_public_key_file:
             raise SettingsError(
                 "INDEXTTS_JWT_SECRET and INDEXTTS_JWT_PUBLIC_KEY_FILE exclude each other"
             )
         if self.jwt_secret and len(self.jwt_secret) < 32:
             raise SettingsError("INDEXTTS_JWT_SECRET: use at least 32 characters")
-        if 0 < self.threads < self.queue_size + 3:
+        if (self.jwt_audience or self.jwt_issuer) and not self.uses_tokens:
             raise SettingsError(
-                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
-                f"{self.queue_size}, or 0 to have it computed"
+                "INDEXTTS_JWT_AUDIENCE and INDEXTTS_JWT_ISSUER need INDEXTTS_JWT_SECRET or "
+                "INDEXTTS_JWT_PUBLIC_KEY_FILE"
             )
 
     @property
@@ -235,7 +327,7 @@ class Settings:
         """Addresses in Gunicorn's notation."""
         if self.bind:
             return self.bind
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host.strip('[]')}]" if ":" in self.host else self.host
         return (f"{host}:{self.port}",)
 
     @property
@@ -244,11 +336,14 @@ class Settings:
         return any(not _is_local(address) for address in self.binds)
 
     @property
+    def uses_tokens(self) -> bool:
+        """Whether signed tokens are accepted."""
+        return bool(self.jwt_secret or self.jwt_public_key_file)
+
+    @property
     def has_auth(self) -> bool:
         """Whether callers must show a key or a token."""
-        return bool(
-            self.api_keys or self.api_keys_file or self.jwt_secret or self.jwt_public_key_file
-        )
+        return bool(self.api_keys or self.api_keys_file or self.uses_tokens)
 
 
 def _is_local(address: str) -> bool:

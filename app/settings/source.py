@@ -38,7 +38,19 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         # An empty value means the default, as in env files with blanks to fill in.
         if text.strip():
             values[name] = parse(name, kind, text, info)
-    return Settings(**values)
+    settings = Settings(**values)
+    for name in ("api_keys_file", "jwt_public_key_file"):
+        _check_file(name, getattr(settings, name))
+    return settings
+
+
+def _check_file(name: str, path: str) -> None:
+    # Here, not when a worker first needs it: a start that cannot succeed ends with one line.
+    try:
+        if path:
+            Path(path).open("rb").close()
+    except OSError as error:
+        raise SettingsError(f"{variable(name)}: cannot read the file: {error}") from None
 
 
 def merge_env_file(environ: Mapping[str, str]) -> dict[str, str]:
@@ -55,7 +67,8 @@ def read_env_file(path: Path) -> dict[str, str]:
         SettingsError: unreadable file, or a line that is no assignment.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Editors on Windows put a byte order mark in front.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"INDEXTTS_ENV_FILE: cannot read {path}: {error}") from None
     found: dict[str, str] = {}

@@ -26,11 +26,13 @@ class Caller:
         name: a hash of their key, or their address: whose downloads are counted together.
         gone: whether they have hung up; asked often and from several threads.
         request_id: for the log.
+        more_sound: is told of the seconds of each segment, which take as long to be heard.
     """
 
     name: str
     gone: Callable[[], bool]
     request_id: str
+    more_sound: Callable[[float], None] = lambda _: None
 
 
 @dataclass(frozen=True)

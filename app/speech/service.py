@@ -94,6 +94,7 @@ class SpeechService:
             if isinstance(event, JobFailed):
                 raise event.error
             if isinstance(event, SegmentAudio):
+                order.caller.more_sound(len(event.with_pause()) / event.sample_rate)
                 yield spoken.add(event)
             else:
                 finished = spoken.finish(event, fetch_seconds)

@@ -16,6 +16,7 @@ HTTP_ERRORS: dict[int, tuple[str, str]] = {
     400: ("bad_request", "The request cannot be understood"),
     404: ("not_found", "There is nothing at this address"),
     405: ("method_not_allowed", "This method is not allowed here"),
+    408: ("request_timeout", "The request did not arrive in time"),
     413: ("body_too_large", "The request body is too large"),
     414: ("uri_too_long", "The address is too long"),
     415: ("unsupported_media_type", "Send application/json or multipart/form-data"),

@@ -44,13 +44,16 @@ class TokenBucket:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait_seconds(self, caller: str) -> float:
+    def wait_seconds(self, caller: str, *, take: bool = True) -> float:
+        """See :class:`RateLimiter`; without `take` a granted request is not counted."""
         now = self._clock()
         with self._lock:
-            level, then = self._buckets.pop(caller, (self._burst, now))
+            level, then = self._buckets.get(caller, (self._burst, now))
             level = min(self._burst, level + (now - then) * self._rate)
             granted = level >= 1.0
-            self._buckets[caller] = (level - 1.0 if granted else level, now)
+            if take:
+                self._buckets[caller] = (level - 1.0 if granted else level, now)
+                self._buckets.move_to_end(caller)
             # The caller who was silent longest has the fullest bucket: least is lost.
             while len(self._buckets) > MAX_CALLERS:
                 self._buckets.popitem(last=False)

@@ -2,16 +2,18 @@
 
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
-beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, and ``[silent]`` for a text
-with nothing to speak.
-``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR``, ``INDEXTTS_TEST_DEVICE`` and
-``INDEXTTS_TEST_JOURNAL`` (a file that gets a line for each start and end) steer the process.
+beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, ``[silent]`` for a text
+with nothing to speak, ``[noise 5]`` writes lines to stderr, and ``[die]`` ends the process.
+``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
+file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
+(a file that gets a line for each start and end) steer the process.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -73,6 +75,7 @@ class StandInEngine:
 
     def obey(self, text: str, control: Control) -> None:
         command, _, value = _command(text).partition(" ")
+        _write_past_the_log(command, value)
         if command == "fail":
             raise GenerationError("secret path /models/gpt.pth")
         if command == "silent":
@@ -113,13 +116,23 @@ class StandInEngine:
 def make(options: EngineOptions) -> StandInEngine:
     """The factory for ``INDEXTTS_ENGINE=tests.app.stand_in_engine:make``."""
     time.sleep(float(os.environ.get("INDEXTTS_TEST_LOAD_SECONDS", "0")))
-    if os.environ.get("INDEXTTS_TEST_LOAD_ERROR"):
+    if os.environ.get("INDEXTTS_TEST_LOAD_CRASH"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if Path(os.environ.get("INDEXTTS_TEST_LOAD_ERROR", "/nowhere")).exists():
         raise ModelFileError("/models/gpt.pth", "is missing.", "Fetch it.")
     device = options.device
     if device == "auto":
         device = os.environ.get("INDEXTTS_TEST_DEVICE", "cpu")
     journal = os.environ.get("INDEXTTS_TEST_JOURNAL")
     return StandInEngine(device, Path(journal) if journal else None)
+
+
+def _write_past_the_log(command: str, value: str) -> None:
+    if command == "noise":
+        os.write(2, b"noise of a library\n" * int(value) + b"no end of line")
+    if command == "die":
+        os.write(2, b"last words\n")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _command(text: str) -> str:

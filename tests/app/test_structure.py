@@ -22,7 +22,7 @@ ALLOWED = {
     "speech": {"clips", "runner"},
     "web": {"metrics", "request_id", "settings"},
     "routes": {"clips", "metrics", "places", "request_id", "runner", "services", "speech", "web"},
-    "gunicorn": {"runner", "settings"},
+    "gunicorn": {"request_id", "runner", "settings", "web"},
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ def _read(response: http.client.HTTPResponse, connections: Connections) -> bytes
     if status != 200:
         raise AudioInputError(f"the server of the URL answered {status}", Code.SOURCE_REFUSED)
     _check_coding(response.headers)
+    _check_length(response.headers)
     return _read_body(response, connections)
 
 
@@ -99,6 +101,15 @@ def _check_coding(headers: http.client.HTTPMessage) -> None:
     if any(value.strip().lower() != "chunked" for value in transfer):
         raise AudioInputError(
             "the server of the URL uses an unsupported transfer coding", Code.PROTOCOL_ERROR
+        )
+
+
+def _check_length(headers: http.client.HTTPMessage) -> None:
+    # http.client takes the first of several lengths, and reads to the end for one that is none.
+    lengths = headers.get_all("Content-Length", [])
+    if len(lengths) > 1 or not all(re.fullmatch(r"[0-9]{1,18}", text.strip()) for text in lengths):
+        raise AudioInputError(
+            "the server of the URL does not follow the protocol", Code.PROTOCOL_ERROR
         )
 
 

@@ -62,21 +62,52 @@ def test_a_killed_worker_comes_back_in_its_slot(tmp_path: Path, clip_hex: str) -
         assert server.speak("after").status_code == 200
 
 
-def test_a_failed_load_is_shown_then_the_worker_ends(tmp_path: Path, clip_hex: str) -> None:
-    settings: dict[str, Any] = {"test_load_error": "1", "load_failure_seconds": "2"}
+def test_a_model_that_is_missing_is_shown_until_it_is_there(tmp_path: Path, clip_hex: str) -> None:
+    absent = tmp_path / "absent"
+    absent.touch()
+    settings: dict[str, Any] = {"test_load_error": str(absent), "load_failure_seconds": "0.3"}
     with running_server(tmp_path, clip_hex, ready=False, **settings) as server:
-        wait_for(lambda: server.health().json()["status"] == "failed")
+        wait_for(lambda: server.log.count("/models/gpt.pth: is missing. Fetch it.") >= 2)
         health = server.health()
-        assert health.status_code == 503
+        assert (health.status_code, health.json()["status"]) == (503, "failed")
+        assert "missing or damaged" in health.json()["reason"]
         assert "/models" not in health.text
         assert server.speak("no").status_code == 503
-        lines = [line for line in server.log.splitlines() if "could not be loaded" in line]
-        assert len(lines) == 1
-        assert "/models/gpt.pth: is missing. Fetch it." in lines[0]
         assert "Traceback" not in server.log
-        first = server.worker_pids()
-        wait_for(lambda: "exited with code 70" in server.log)
-        wait_for(lambda: server.worker_pids() and server.worker_pids() != first)
+        workers = server.worker_pids()
+        absent.unlink()
+        wait_for(lambda: server.health().status_code == 200)
+        assert server.speak("yes").status_code == 200
+        assert server.worker_pids() == workers
+
+
+def test_pauses_grow_while_loading_kills_the_worker(tmp_path: Path, clip_hex: str) -> None:
+    settings: dict[str, Any] = {"test_load_crash": "1", "log_format": "json"}
+    with running_server(tmp_path, clip_hex, ready=False, **settings) as server:
+        wait_for(lambda: "failed 3 times in a row; the next one waits for 2 s" in server.log)
+        wait_for(lambda: server.health().json()["status"] == "failed")
+        assert "failed 3 times in a row" in server.health().json()["reason"]
+        assert server.speak("no").status_code == 503
+        started = time.monotonic()
+        server.terminate()  # in the pause
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - started < 10
+
+
+def test_totals_outlive_workers_and_files_do_not_pile_up(tmp_path: Path, clip_hex: str) -> None:
+    folder = tmp_path / "counters"
+    with running_server(tmp_path, clip_hex, metrics_dir=folder) as server:
+        for count in range(1, 4):
+            assert server.speak("count me").status_code == 200
+            (worker,) = server.worker_pids()
+            os.kill(worker, signal.SIGKILL)
+            wait_for(lambda worker=worker: worker not in server.worker_pids())
+            wait_for(lambda: server.health().status_code == 200)
+            metrics = requests.get(f"{server.url}/metrics", timeout=10).text
+            line = 'indextts_http_requests_total{code="200",method="POST",route="/tts"}'
+            assert f"{line} {float(count)}" in metrics
+            assert 'indextts_model_state{state="healthy"} 1.0' in metrics
+            assert len(list(folder.glob("*.db"))) == 3
 
 
 def test_a_stuck_inference_is_shown_then_the_worker_ends(tmp_path: Path, clip_hex: str) -> None:
@@ -112,6 +143,15 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path: Path, clip_hex: 
         raise RuntimeError("it started")
     log = (tmp_path / "log").read_text()
     assert log == "configuration error: INDEXTTS_QUEUE_SIZE: expected a whole number\n"
+
+
+def test_the_start_ends_with_the_address_to_open(tmp_path: Path, clip_hex: str) -> None:
+    with running_server(tmp_path, clip_hex, ready=False, test_load_seconds=1) as server:
+        assert "Ready" not in server.log
+        wait_for(lambda: server.health().status_code == 200)
+        wait_for(lambda: f"Ready: {server.url}\n" in server.log)
+        assert server.log.count("Ready: ") == 1
+        assert "without API keys" not in server.log
 
 
 def test_the_start_is_announced(tmp_path: Path, clip_hex: str) -> None:

@@ -110,11 +110,16 @@ CHUNKED = b"POST /tts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
     ("request_bytes", "status"),
     [
         (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 40_000, 431),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
         (CHUNKED + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
     ],
-    ids=["header", "address", "headers", "chunk"],
+    ids=["header", "host", "hosts", "lines", "coding", "large", "address", "headers", "chunk"],
 )
 def test_what_gunicorn_refuses_has_the_common_form(
     shared_server: Server, request_bytes: bytes, status: int
@@ -127,6 +132,12 @@ def test_what_gunicorn_refuses_has_the_common_form(
     assert b"application/json" in head
     answer = json.loads(body)
     assert set(answer) == {"error", "detail", "request_id"}
+
+
+def test_http_1_0_needs_no_host(shared_server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", shared_server.port), timeout=10) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+        assert _read_all(connection).startswith(b"HTTP/1.0 200 OK")
 
 
 def test_metrics_count_both_workers(tmp_path: Path, clip_hex: str) -> None:
@@ -147,7 +158,7 @@ def test_silent_clients_do_not_keep_threads(tmp_path: Path, clip_hex: str) -> No
             connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
             connection.sendall(head + b"Content-Length: 1000\r\n\r\n{")
             connections.append(connection)
-        assert _read_all(connections[0]).startswith(b"HTTP/1.1 400")
+        assert _read_all(connections[0]).startswith(b"HTTP/1.1 408")
         assert server.health().status_code == 200
         for connection in connections:
             connection.close()

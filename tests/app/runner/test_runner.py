@@ -25,7 +25,7 @@ from app.runner.errors import (
 from app.runner.runner import EXIT_FAILED, InferenceRunner, RunnerPolicy
 from app.runner.status import EngineUsage, RunnerStatus
 from app.runner.watchdog import Watchdog
-from indextts.errors import GenerationError
+from indextts.errors import ConfigError, GenerationError, ModelFileError
 from tests.app.conftest import wait_until
 from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
 
@@ -124,6 +124,7 @@ def make() -> Maker:
         device: str = "cpu",
         load: Callable[[str | None], Engine] | None = None,
         ready: bool = True,
+        start: bool = True,
         **policy: object,
     ) -> Bench:
         recorder = Recorder()
@@ -133,8 +134,9 @@ def make() -> Maker:
             recorder.exits.append,
             recorder,
         )
-        runner.start()
-        if ready:
+        if start:
+            runner.start()
+        if ready and start:
             wait_until(lambda: runner.status().status == "healthy")
         return Bench(runner, recorder)
 
@@ -231,9 +233,9 @@ def test_a_caller_who_left_stops_the_work(make: Maker) -> None:
         later.result()
 
 
-def test_a_failed_load_is_remembered_then_the_process_ends(make: Maker) -> None:
+def test_a_broken_load_is_remembered_then_the_process_ends(make: Maker) -> None:
     def load(_: str | None) -> Engine:
-        raise OSError("/secret/path")
+        raise RuntimeError("CUDA error: /secret/path")
 
     bench = make(load=load, ready=False)
     wait_until(lambda: bench.recorder.exits == [EXIT_FAILED])
@@ -242,6 +244,53 @@ def test_a_failed_load_is_remembered_then_the_process_ends(make: Maker) -> None:
     assert "secret" not in str(status.reason)
     with pytest.raises(NotReadyError):
         bench.speak("a")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModelFileError("/secret/path", "is missing."), "missing or damaged"),
+        (ConfigError("device: cuda:9 is not there"), "with these settings"),
+        (PermissionError("/secret/path"), "the log says why"),
+        (ImportError("tn"), "the log says why"),
+    ],
+)
+def test_what_no_restart_heals_is_tried_again_in_the_same_process(
+    make: Maker, error: Exception, reason: str
+) -> None:
+    loads: list[float] = []
+    healed = threading.Event()
+
+    def load(_: str | None) -> Engine:
+        loads.append(time.monotonic())
+        if not healed.is_set():
+            raise error
+        return StandInEngine("cpu")
+
+    bench = make(load=load, ready=False)
+    wait_until(lambda: len(loads) == 3)
+    status = bench.runner.status()
+    assert (status.status, status.model_loaded) == ("failed", False)
+    assert reason in str(status.reason)
+    assert "secret" not in str(status.reason)
+    assert loads[2] - loads[1] > loads[1] - loads[0] - 0.01 >= 0.04
+    healed.set()
+    wait_until(lambda: bench.runner.status().status == "healthy")
+    assert bench.runner.status().reason is None
+    assert bench.speak("a").audio_seconds > 0
+    assert bench.recorder.exits == []
+
+
+def test_a_load_that_cost_lives_waits(make: Maker) -> None:
+    bench = make(start=False)
+    bench.runner.start(0.3, "It failed before.")
+    status = bench.runner.status()
+    assert (status.status, status.reason) == ("failed", "It failed before.")
+    with pytest.raises(NotReadyError):
+        bench.runner.take_seat()
+    wait_until(lambda: bench.runner.status().status == "healthy")
+    assert bench.runner.status().reason is None
+    assert bench.speak("a").audio_seconds > 0
 
 
 def test_out_of_memory_once_is_retried(make: Maker) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
 from app.settings import Settings, SettingsError
 from app.settings.source import (
+    fields,
     load_settings,
     markdown_table,
     read_env_file,
@@ -48,8 +50,25 @@ def test_values_are_parsed_by_type() -> None:
         ("PORT", "http", "expected a whole number"),
         ("PORT", "70000", "0 to 65535"),
         ("WORKERS", "0", "1 to 64"),
-        ("REQUEST_SECONDS", "nan", "at least 0.1"),
-        ("REQUEST_SECONDS", "inf", "at least 0.1"),
+        ("REQUEST_SECONDS", "nan", "0.1 to 86400"),
+        ("REQUEST_SECONDS", "inf", "0.1 to 86400"),
+        ("DEVICE", "gpu", "'gpu' cannot be used; use auto, cpu or cuda"),
+        ("DEVICE", "cuda:", "use auto, cpu or cuda"),
+        ("DEVICE", "cuda:-1", "use auto, cpu or cuda"),
+        ("GPUS", "0,first", "'first' cannot be used; use numbers, or UUIDs"),
+        ("HOST", "http://localhost", "a name or an address"),
+        ("HOST", "0.0.0.0:8000", "a name or an address"),
+        ("BIND", "127.0.0.1", "host:port, unix:/path"),
+        ("BIND", "127.0.0.1:99999", "above 65535"),
+        ("ENGINE", "module", "use module:factory"),
+        ("CORS_ORIGINS", "example.org", "scheme://host"),
+        ("CORS_ORIGINS", "https://example.org/page", "without a path"),
+        ("REDIS_URL", "secret.example:6379", "this value cannot be used; use redis://"),
+        ("API_KEYS", "two words", "this value cannot be used; use ASCII"),
+        ("JWT_AUDIENCE", "tts", "need INDEXTTS_JWT_SECRET"),
+        ("API_KEYS_FILE", "/nowhere/keys", "cannot read the file"),
+        ("JWT_PUBLIC_KEY_FILE", "/nowhere/key.pem", "cannot read the file"),
+        ("LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("DOCS", "maybe", "true or false"),
         ("PRECISION", "fp8", "auto, fp32, fp16, bf16"),
         ("FETCH_ALLOW", "10.0.0.0/8,home", "'home' is no network"),
@@ -63,6 +82,45 @@ def test_wrong_values_are_named(name: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         load_settings({f"INDEXTTS_{name}": value})
     assert f"INDEXTTS_{name}" in str(caught.value)
+    assert "secret" not in str(caught.value).replace("INDEXTTS_JWT_SECRET", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEVICE", "cuda:0"),
+        ("GPUS", "0,1,GPU-8932f937-d72c-4106-c12f-20bd9faed9f6,MIG-GPU-8932f937/1/0"),
+        ("HOST", "::1"),
+        ("HOST", "[::1]"),
+        ("HOST", "tts.example.org"),
+        ("HOST", "127.0.0.1"),
+        ("BIND", "unix:/run/tts.sock,127.0.0.1:9101,[::1]:80,fd://3,localhost:0"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example,http://localhost:3000,null"),
+        ("REDIS_URL", "rediss://:word@host:6379/0"),
+        ("LOG_LEVEL", "INFO"),
+        ("PRECISION", "FP32"),
+    ],
+)
+def test_right_values_are_taken(name: str, value: str) -> None:
+    load_settings({f"INDEXTTS_{name}": value})
+
+
+def test_what_excludes_each_other_is_refused() -> None:
+    with pytest.raises(SettingsError, match="fp16 needs a GPU"):
+        load_settings({"INDEXTTS_DEVICE": "cpu", "INDEXTTS_PRECISION": "fp16"})
+
+
+@pytest.mark.parametrize("end", ["minimum", "maximum"])
+def test_every_number_has_bounds_with_which_the_service_can_be_built(end: str) -> None:
+    environ = {"INDEXTTS_ENGINE": "tests.app.stand_in_engine:make", "INDEXTTS_THREADS": "0"}
+    for name, kind, info in fields():
+        if kind in (int, float) and name != "threads":
+            assert info.minimum is not None, name
+            assert info.maximum is not None, name
+            environ[f"INDEXTTS_{name.upper()}"] = str(getattr(info, end))
+    client = create_app(load_settings(environ)).test_client()
+    assert client.get("/health/live").status_code == 200
 
 
 def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
@@ -74,6 +132,13 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     settings = load_settings({"INDEXTTS_ENV_FILE": str(file), "INDEXTTS_PORT": "2222"})
     assert (settings.port, settings.host, settings.log_format) == (2222, "0.0.0.0", "json")
     assert "PATH" not in read_env_file(file)
+
+
+def test_a_byte_order_mark_and_windows_lines_are_no_part_of_a_setting(tmp_path: Path) -> None:
+    file = tmp_path / "tts.env"
+    file.write_bytes(b"\xef\xbb\xbfINDEXTTS_PORT=8192\r\nINDEXTTS_QUEUE_SIZE=2\r\n")
+    settings = load_settings({"INDEXTTS_ENV_FILE": str(file)})
+    assert (settings.port, settings.queue_size) == (8192, 2)
 
 
 def test_a_broken_env_file_names_the_line(tmp_path: Path) -> None:
@@ -106,7 +171,9 @@ def test_secrets_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("changes", "public"),
     [
-        ({}, False),
+        ({}, True),
+        ({"host": "127.0.0.1"}, False),
+        ({"host": "[::1]"}, False),
         ({"host": "0.0.0.0"}, True),
         ({"host": "::1"}, False),
         ({"host": "::"}, True),
@@ -128,6 +195,7 @@ def test_threads_leave_room_beside_the_queue() -> None:
 
 def test_ipv6_addresses_are_bracketed() -> None:
     assert Settings(host="::1", port=80).binds == ("[::1]:80",)
+    assert Settings(host="[::1]", port=80).binds == ("[::1]:80",)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])

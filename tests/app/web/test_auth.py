@@ -8,9 +8,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask.testing import FlaskClient
 
 from app.settings import Settings, SettingsError
-from app.web.auth import make_authenticator
+from app.web.auth import FAILURES, make_authenticator
 from tests.app.conftest import AppMaker
 
 SECRET = "s" * 64
@@ -57,6 +58,57 @@ def test_keys_from_a_file(make_app: AppMaker, tmp_path: Path) -> None:
     assert status(make_app, {"X-API-Key": "from-file"}, **settings) == 422
     assert status(make_app, {"X-API-Key": "from-env"}, **settings) == 422
     assert status(make_app, {"X-API-Key": "# team"}, **settings) == 401
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(make_app: AppMaker, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(b"\xef\xbb\xbffirst-key\r\nsecond-key\r\n")
+    settings = {"api_keys_file": str(file)}
+    assert status(make_app, {"X-API-Key": "first-key"}, **settings) == 422
+    assert status(make_app, {"X-API-Key": "second-key"}, **settings) == 422
+
+
+def knock(client: FlaskClient, key: str, address: str = "192.0.2.1") -> int:
+    """Status of an empty request: 422 once the caller is let in."""
+    answer = client.post(
+        "/tts", json={}, headers={"X-API-Key": key}, environ_base={"REMOTE_ADDR": address}
+    )
+    return answer.status_code
+
+
+def test_failed_logins_are_limited_and_a_right_guess_among_them_is_not_told(
+    make_app: AppMaker,
+) -> None:
+    client = make_app(start=False, api_keys=("right",)).test_client()
+    codes = [knock(client, f"guess-{count}") for count in range(FAILURES + 5)]
+    assert codes == [401] * FAILURES + [429] * 5
+    assert knock(client, "right") == 429
+    refused = client.post("/tts", json={}, environ_base={"REMOTE_ADDR": "192.0.2.1"})
+    assert refused.get_json()["error"] == "rate_limited"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert knock(client, "right", "192.0.2.2") == 422
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_guesser_locks_nobody_out_who_shares_the_address(make_app: AppMaker) -> None:
+    client = make_app(start=False, api_keys=("right", "other")).test_client()
+    assert knock(client, "right") == 422
+    for count in range(FAILURES):
+        assert knock(client, f"guess-{count}") == 401
+    assert knock(client, "other") == 429
+    assert knock(client, "right") == 422
+
+
+def test_asking_without_a_key_is_no_guess(make_app: AppMaker) -> None:
+    client = make_app(start=False, api_keys=("right",)).test_client()
+    assert {client.post("/tts", json={}).status_code for _ in range(2 * FAILURES)} == {401}
+
+
+def test_a_whole_ipv6_network_has_the_failures_of_one(make_app: AppMaker) -> None:
+    client = make_app(start=False, api_keys=("right",)).test_client()
+    codes = [knock(client, f"guess-{n}", f"2001:db8::{n:x}") for n in range(FAILURES + 1)]
+    assert codes == [401] * FAILURES + [429]
+    assert knock(client, "guess", "2001:db8:0:1::1") == 401
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
@@ -114,3 +166,11 @@ def test_rs256(make_app: AppMaker, tmp_path: Path) -> None:
     assert status(make_app, token(other, "RS256"), **settings) == 401
     # A token signed with the public key as if it were a shared secret.
     assert status(make_app, token(SECRET, "HS256"), **settings) == 401
+
+
+def test_a_public_key_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text(
+        "-----BEGIN PUBLIC KEY-----\nnone\n-----END PUBLIC KEY-----\n"
+    )
+    with pytest.raises(SettingsError, match="key of the tokens"):
+        make_authenticator(Settings(jwt_public_key_file=str(tmp_path / "key.pem")))

@@ -129,6 +129,28 @@ def test_each_key_has_its_own_limit(make_app: AppMaker) -> None:
     assert codes == [422, 429, 422, 401]
 
 
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ["9.9.9.9"] * 8,
+        [f"2600::{n:x}" for n in range(8)],
+        [f"8.8.8.8:{1000 + n}" for n in range(8)],
+        [f"[2600:0:0:1::{n}]:{1000 + n}" for n in range(8)],
+    ],
+    ids=["address", "IPv6 network", "ports", "IPv6 with ports"],
+)
+def test_what_one_caller_can_choose_makes_no_new_callers(
+    make_app: AppMaker, addresses: list[str]
+) -> None:
+    settings = {"rate_limit": 6.0, "rate_burst": 3, "trust_proxy": 1}
+    client = make_app(start=False, **settings).test_client()
+    codes = [
+        client.post("/tts", json={}, headers={"X-Forwarded-For": address}).status_code
+        for address in addresses
+    ]
+    assert codes == [422] * 3 + [429] * 5
+
+
 def test_choices() -> None:
     assert make_rate_limiter(Settings()) is None
     assert isinstance(make_rate_limiter(Settings(rate_limit=1)), TokenBucket)
