@@ -102,7 +102,7 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         metrics=counters,
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
-        speech=SpeechService(runner, _make_clips(settings), counters),
+        speech=SpeechService(runner, _make_clips(settings), counters, settings.max_answer_seconds),
         streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
     )
 

@@ -96,6 +96,8 @@ class SynthesisRequest:
         normalization: how the text is read: "natural", "reference" or "off"; None is the engine's
             own way.
         segments_per_batch: how many segments are decoded together at most.
+        max_audio_seconds: a text whose speech and pauses would last longer is refused; None: any
+            length.
         sampling: how codes are drawn: changes of the model's defaults, or all options.
     """
 
@@ -112,6 +114,7 @@ class SynthesisRequest:
     quick_streaming_tokens: int = options.QUICK_TOKENS.default
     segments_per_batch: int = 4
     normalization: Normalization | None = None
+    max_audio_seconds: float | None = None
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from app.routes.answers import (
     SummaryEvent,
     TTSResponse,
 )
+from app.routes.examples import TEXT, example_body
 from app.routes.negotiation import EVENT_STREAM
 from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
 from app.runner.engine import VERSION
@@ -126,8 +127,8 @@ def _bodies(name: str) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            "application/json": {"schema": _ref(f"{name}Request")},
-            "multipart/form-data": {"schema": _ref(f"{name}Form")},
+            "application/json": {"schema": _ref(f"{name}Request"), "example": example_body()},
+            "multipart/form-data": {"schema": _ref(f"{name}Form"), "example": {"text": TEXT}},
         },
     }
 

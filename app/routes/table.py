@@ -36,6 +36,7 @@ ROUTES = (
     Route("/health", ("GET",), "light", quiet=True),
     Route("/health/live", ("GET",), "light", quiet=True),
     Route("/metrics", ("GET",), "hidden", quiet=True),
+    Route("/", ("GET",), "light"),
     Route("/openapi.json", ("GET",), "light"),
     Route("/docs", ("GET",), "light"),
     Route("/docs/assets/<name>", ("GET",), "light"),

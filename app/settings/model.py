@@ -173,6 +173,13 @@ class Settings:
         maximum=DAY,
     )
     max_text_chars: int = setting(5000, "Requests", "Longest text.", minimum=1, maximum=1_000_000)
+    max_answer_seconds: float = setting(
+        1500.0,
+        "Requests",
+        "Longest speech with its pauses; a text that needs more is refused before it is spoken.",
+        minimum=1.0,
+        maximum=DAY,
+    )
     max_audio_seconds: float = setting(
         60.0, "Requests", "Longest reference clip.", minimum=0.2, maximum=3600
     )

@@ -64,7 +64,12 @@ class SpeechOrder:
     normalization: Normalization | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def request(self, speaker: ReferenceAudio, emotion: ReferenceAudio | None) -> SynthesisRequest:
+    def request(
+        self,
+        speaker: ReferenceAudio,
+        emotion: ReferenceAudio | None,
+        max_audio_seconds: float | None = None,
+    ) -> SynthesisRequest:
         """The engine's request, with the clips decoded; raises RequestError."""
         given = {name: value for name, value in self.options.items() if value is not None}
         of_decoder = {option.name for option in OPTIONS if option.of_decoder}
@@ -76,6 +81,7 @@ class SpeechOrder:
             emo_text=self.emo_text,
             seed=self.seed,
             normalization=self.normalization,
+            max_audio_seconds=max_audio_seconds,
             sampling=SamplingChanges(**{n: v for n, v in given.items() if n in of_decoder}),
             **{n: v for n, v in given.items() if n not in of_decoder},
         )

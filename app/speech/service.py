@@ -34,14 +34,20 @@ class SpeechService:
         runner: has the engine.
         clips: fetches and decodes.
         observer: is told of finished orders.
+        max_answer_seconds: what would last longer is refused.
     """
 
     def __init__(
-        self, runner: InferenceRunner, clips: ClipLoader, observer: SpeechObserver
+        self,
+        runner: InferenceRunner,
+        clips: ClipLoader,
+        observer: SpeechObserver,
+        max_answer_seconds: float,
     ) -> None:
         self._runner = runner
         self._clips = clips
         self._observer = observer
+        self._max_answer_seconds = max_answer_seconds
 
     def speak(self, order: SpeechOrder) -> SpeechEvents:
         """Segments as they are spoken; the last event is Finished or Failed.
@@ -71,6 +77,7 @@ class SpeechService:
         return order.request(
             self._clip("speaker", order.speaker, order),
             None if order.emotion is None else self._clip("emotion", order.emotion, order),
+            self._max_answer_seconds,
         )
 
     def _serve(

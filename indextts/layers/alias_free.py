@@ -88,8 +88,8 @@ class AliasFreeActivation(nn.Module):
     """Double the rate, Snake, halve the rate: float32 [B, C, T] -> [B, C, T].
 
     Taps and rates are taken from buffers and parameters when the module is made and when a
-    checkpoint is loaded (``compute_buffers``), so that a forward pass neither waits for a device
-    nor computes constants.
+    state dict is loaded, so that a forward pass neither waits for a device nor computes constants.
+    Whoever changes them in another way calls ``compute_buffers``.
     """
 
     def __init__(self, channels: int, *, separate_beta: bool, logscale: bool) -> None:
@@ -102,14 +102,16 @@ class AliasFreeActivation(nn.Module):
         for name in ("frequency", "amplitude"):
             self.register_buffer(name, torch.empty(channels, 1), persistent=False)
         self.compute_buffers(self.frequency.device)
+        self.register_load_state_dict_post_hook(_take_constants)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def compute_buffers(self, device: torch.device) -> None:
         self._up_taps = self.upsample.taps()
         self._down_taps = self.downsample.lowpass.taps()
         frequency, amplitude = self.act.rates()
-        self.frequency = frequency.detach().clone()[:, None].to(device)  # [C, 1]
-        self.amplitude = amplitude.detach().clone()[:, None].to(device)
+        # Copies: a rate may be the parameter itself.
+        self.frequency = frequency.to(device, copy=True)[:, None]  # [C, 1]
+        self.amplitude = amplitude.to(device, copy=True)[:, None]
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, length = x.shape
@@ -134,6 +136,11 @@ class AliasFreeActivation(nn.Module):
             inner = phase[:, MARGIN : MARGIN + length]
             inner.addcmul_((inner * frequency).sin_().square_(), amplitude)
         return halve_rate(even, odd, self._down_taps)
+
+
+def _take_constants(module: nn.Module, _: object) -> None:
+    assert isinstance(module, AliasFreeActivation)
+    module.compute_buffers(module.upsample.filter.device)
 
 
 def double_rate(x: Tensor, taps: tuple[float, ...]) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from indextts.errors import AudioError, EmptyGenerationError
+from indextts.errors import AudioError, EmptyGenerationError, RequestError
 from indextts.request import (
     Control,
     Progress,
@@ -18,7 +18,12 @@ from indextts.request import (
 )
 from indextts.stages.clock import StageClock
 from indextts.stages.conditioning import merge_emotion
-from indextts.stages.decoding.bound import code_limit
+from indextts.stages.decoding.bound import (
+    CODES_PER_SECOND,
+    code_limit,
+    code_minimum,
+    usual_codes,
+)
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.generate import Generated
 from indextts.stages.emotion import scale_vector
@@ -88,9 +93,25 @@ class SynthesisRun:
             self.request.normalization,
             self._control.check,
         )
+        self._bound_length(result.segments)
         if result.unknown:
             self.warnings.append(unknown_warning(result.unknown))
         return result.segments
+
+    def _bound_length(self, segments: Sequence[Segment]) -> None:
+        """Raises RequestError, before anything is spoken, for what would last too long."""
+        limit = self.request.max_audio_seconds
+        if limit is None:
+            return
+        pauses = (len(segments) - 1) * self.request.interval_silence / 1000
+        gpt = self._networks.config.gpt
+        codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
+        speech = codes / CODES_PER_SECOND
+        if pauses + speech > limit:
+            raise RequestError(
+                f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
+                f"{limit:g} s that an answer may last; send the text in parts"
+            )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
         """The voice, and the emotion vector [1, D] of the emotion clip or of the voice's own."""
@@ -201,16 +222,29 @@ class SynthesisRun:
             )
 
         results = decode(range(len(group)), "codes")
-        empty = [m for m, result in enumerate(results) if not len(result.codes)]
-        if empty:
-            # Stopping at once can be bad luck of the draw; once more, then it is an error.
-            for m, result in zip(empty, decode(empty, "codes again"), strict=True):
-                results[m] = result
-                if not len(result.codes):
-                    raise EmptyGenerationError(
-                        f"the model spoke nothing for segment {group[m] + 1} of {count}"
-                    )
+        least = [max(1, code_minimum(gpt.config, len(ids))) for ids in texts]
+        short = [
+            m for m, made in enumerate(results) if len(made.codes) < least[m] and not made.truncated
+        ]
+        if short:
+            # Stopping early can be bad luck of the draw; once more, then the caller is told.
+            for m, made in zip(short, decode(short, "codes again"), strict=True):
+                results[m] = max(results[m], made, key=lambda one: len(one.codes))
+                self._judge(results[m], least[m], group[m], count)
         return results
+
+    def _judge(self, made: Generated, least: int, segment: int, count: int) -> None:
+        """Tell of a segment that was made twice and is too short for its text all the same."""
+        codes = len(made.codes)
+        if not codes:
+            raise EmptyGenerationError(
+                f"the model spoke nothing for segment {segment + 1} of {count}"
+            )
+        if codes < least and not made.truncated:
+            self.warnings.append(
+                f"segment {segment + 1} of {count} has {codes} codes where its text needs at least "
+                f"{least}: words may be missing"
+            )
 
     def _mels(
         self,

@@ -14,15 +14,9 @@ read before it has arrived.
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
-import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -30,9 +24,17 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-ENGINE = str(Path(__file__).resolve().parents[2] / "indextts")
+from tests.indextts.pretend_ops import (
+    cpu_equivalent,
+    engine_line,
+    flat,
+    is_composite,
+    mapped,
+    with_schema,
+)
+from tests.indextts.pretend_streams import Event, Graph, Recording, Stream
+
 CPU = torch.device("cpu")
-aten = torch.ops.aten
 # What makes the host wait until the device has caught up.
 HOST_READS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal"}
 
@@ -41,10 +43,6 @@ MOVES = {"copy_", "_to_copy"}
 
 class PlacementError(RuntimeError):
     """Tensors of two devices in one operation."""
-
-
-class CaptureError(RuntimeError):
-    """Something that a recording cannot hold."""
 
 
 class PretendTensor(torch.Tensor):
@@ -76,7 +74,7 @@ class PretendTensor(torch.Tensor):
     def __torch_dispatch__(
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        first = next(x for x in _flat((args, kwargs)) if isinstance(x, PretendTensor))
+        first = next(x for x in flat((args, kwargs)) if isinstance(x, PretendTensor))
         return first.gpu.dispatch(func, args, kwargs or {})
 
     def tolist(self) -> Any:
@@ -98,42 +96,6 @@ class _Mode(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         return self.gpu.dispatch(func, args, kwargs or {})
-
-
-@dataclass(eq=False)
-class Stream:
-    """A queue of a device; `recording` is what takes its operations instead of running them."""
-
-    device: torch.device
-    cuda_stream: int = field(default_factory=itertools.count(1).__next__)
-    recording: Recording | None = None
-
-    def wait_stream(self, other: Stream) -> None:
-        assert self.device == other.device
-
-    def synchronize(self) -> None:
-        if self.recording is not None:
-            self.recording.forbid("synchronize")
-
-
-@dataclass
-class Recording:
-    """Operations with their places, and what was at the places that they have written."""
-
-    thread: int
-    operations: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)
-    before: dict[int, tuple[Any, Any]] = field(default_factory=dict)
-    broken: bool = False
-
-    def forbid(self, what: str) -> None:
-        self.broken = True
-        raise CaptureError(f"{what}: operation not permitted when stream is capturing")
-
-    def keep(self, written: list[Tensor]) -> None:
-        for tensor in written:
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() not in self.before:
-                self.before[storage.data_ptr()] = (storage, storage.clone())
 
 
 class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
@@ -177,8 +139,8 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             "set_stream": self.set_stream,
             "stream": self.stream,
             "Stream": lambda device=None: Stream(self._index(device)),
-            "Event": lambda **_: _Event(self),
-            "CUDAGraph": lambda: _Graph(self),
+            "Event": lambda **_: Event(self),
+            "CUDAGraph": lambda: Graph(self),
             "is_current_stream_capturing": lambda: self.current_stream().recording is not None,
             "synchronize": self.synchronize,
             "graph_pool_handle": object,
@@ -267,30 +229,30 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             recording.forbid(what)
 
     def dispatch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if _is_composite(func):
+        if is_composite(func):
             # Under inference mode these come whole.
             with self.here():
                 made = func.decompose(*args, **kwargs)
             if made is not NotImplemented:
                 return made
-        flat = _flat((args, kwargs))
-        ours = [x for x in flat if isinstance(x, PretendTensor)]
-        asked = [torch.device(x) for x in flat if isinstance(x, torch.device)]
+        leaves = flat((args, kwargs))
+        ours = [x for x in leaves if isinstance(x, PretendTensor)]
+        asked = [torch.device(x) for x in leaves if isinstance(x, torch.device)]
         target = asked[0] if asked else None
         if not ours and (target is None or target.type != "cuda"):
             return self._on_cpu(func, args, kwargs)
         name = func._schema.name.split("::")[1]
-        where = self._where(name, flat, ours, target)
-        self._check_waits(name, args, flat, ours, where)
+        where = self._where(name, leaves, ours, target)
+        self._check_waits(name, args, leaves, ours, where)
         if name == "copy_" and not isinstance(args[0], PretendTensor):
             return self._fetch(args, kwargs)
-        out = self._compute(func, *_mapped(_real, (args, kwargs)), stream=where)
-        written = [x for x, info in _with_schema(func, args, kwargs) if info and info.is_write]
+        out = self._compute(func, *mapped(_real, (args, kwargs)), stream=where)
+        written = [x for x, info in with_schema(func, args, kwargs) if info and info.is_write]
         if written:
             return written[0] if len(written) == 1 else tuple(written)
         if target is not None and target.type == "cpu":
             return out
-        return _mapped(lambda x: PretendTensor(x, where, self) if isinstance(x, Tensor) else x, out)
+        return mapped(lambda x: PretendTensor(x, where, self) if isinstance(x, Tensor) else x, out)
 
     def _on_cpu(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         pinned = kwargs.pop("pin_memory", None)
@@ -300,12 +262,12 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         return out
 
     def _where(
-        self, name: str, flat: list[Any], ours: list[PretendTensor], target: torch.device | None
+        self, name: str, leaves: list[Any], ours: list[PretendTensor], target: torch.device | None
     ) -> torch.device:
         devices = {x.device for x in ours}
         if name not in MOVES:
             strangers = [
-                x for x in flat
+                x for x in leaves
                 if isinstance(x, Tensor) and not isinstance(x, PretendTensor) and x.dim()
             ]  # fmt: skip
             if len(devices) > 1 or (devices and strangers):
@@ -319,14 +281,14 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         self,
         name: str,
         args: Any,
-        flat: list[Any],
+        leaves: list[Any],
         ours: list[PretendTensor],
         where: torch.device,
     ) -> None:
         recording = self.current_stream(where).recording
         if name in HOST_READS:
             self.host_waits(name, where)
-        if name == "_to_copy" and ours and any(x == CPU for x in flat):
+        if name == "_to_copy" and ours and any(x == CPU for x in leaves):
             self.host_waits("to the CPU", where)
         if name in ("index", "index_put_") and any(
             isinstance(x, Tensor) and x.dtype == torch.bool for x in args[1]
@@ -334,9 +296,9 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             self.host_waits("index by a mask", where)
         if recording is None:
             return
-        if any(isinstance(x, torch._C.Generator) for x in flat):
+        if any(isinstance(x, torch._C.Generator) for x in leaves):
             recording.forbid("random numbers")
-        plain = [x for x in flat if isinstance(x, Tensor) and not isinstance(x, PretendTensor)]
+        plain = [x for x in leaves if isinstance(x, Tensor) and not isinstance(x, PretendTensor)]
         # The value of a scalar on the CPU becomes an argument of the kernel; a copy does not.
         if plain and name in MOVES:
             recording.forbid(f"{name} of a CPU tensor")
@@ -362,9 +324,9 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
     def _compute(self, func: Any, args: Any, kwargs: Any, stream: torch.device) -> Any:
         recording = self.current_stream(stream).recording
         kwargs.pop("pin_memory", None)
-        func, args, kwargs = _cpu_equivalent(func, args, kwargs)
+        func, args, kwargs = cpu_equivalent(func, args, kwargs)
         if recording is not None:
-            pairs = _with_schema(func, args, kwargs)
+            pairs = with_schema(func, args, kwargs)
             recording.keep([x for x, info in pairs if info and info.is_write])
         out = func(*args, **kwargs)
         if recording is not None:
@@ -372,77 +334,11 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
         return out
 
 
-class _Graph:
-    """In place of torch.cuda.CUDAGraph."""
-
-    def __init__(self, gpu: PretendCuda) -> None:
-        self._gpu = gpu
-        self._made: Recording | None = None
-        self._stream: Stream | None = None
-
-    def pool(self) -> Any:
-        assert self._made is not None
-        return self._pool
-
-    def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
-        self._gpu.recordings += 1
-        self._pool = pool
-        self._gpu.recording_pools.append(pool)
-        self._stream = self._gpu.current_stream()
-        if self._stream is self._gpu.default_streams[self._stream.device.index]:
-            raise CaptureError("the default stream cannot be captured")
-        self._made = self._stream.recording = Recording(threading.get_ident())
-        self._gpu._recordings.append(self._made)
-
-    def capture_end(self) -> None:
-        made, stream = self._made, self._stream
-        assert made is not None
-        assert stream is not None
-        stream.recording = None
-        self._gpu._recordings.remove(made)
-        for storage, old in made.before.values():
-            storage.copy_(old)
-        if made.broken:
-            # As in torch, the allocator does not hear of it.
-            raise CaptureError("operation failed due to a previous error during capture")
-        self._gpu.end_allocate(self._stream.device.index, self._pool)
-
-    def replay(self) -> None:
-        assert self._made is not None
-        self._gpu.replays += 1
-        for func, args, kwargs, out in self._made.operations:
-            if _is_view(func):
-                continue
-            again = func(*args, **kwargs)
-            if _writes(func):
-                continue
-            for old, new in zip(_flat(out), _flat(again), strict=True):
-                if isinstance(old, Tensor) and old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
-
-
 class _Generator(torch.Generator):
     """Draws on the CPU, wherever it is said to be."""
 
     def __new__(cls, device: object = "cpu") -> _Generator:
         return super().__new__(cls, "cpu")
-
-
-class _Event:
-    """In place of torch.cuda.Event."""
-
-    def __init__(self, gpu: PretendCuda) -> None:
-        self._gpu = gpu
-        self._at = 0.0
-
-    def record(self, stream: Stream | None = None) -> None:
-        self._at = time.perf_counter()
-
-    def synchronize(self) -> None:
-        self._gpu.land()
-
-    def elapsed_time(self, later: _Event) -> float:
-        return 1e3 * (later._at - self._at)
 
 
 @contextlib.contextmanager
@@ -463,74 +359,7 @@ def _same_arithmetic_after() -> Iterator[None]:
         cudnn.allow_tf32 = tf32
 
 
-def engine_line() -> str:
-    """The innermost line of the engine that is being run."""
-    frame = sys._getframe()
-    while frame is not None and not frame.f_code.co_filename.startswith(ENGINE):
-        frame = frame.f_back  # type: ignore[assignment]
-    if frame is None:
-        return "outside the engine"
-    code = frame.f_code
-    return f"{Path(code.co_filename).relative_to(ENGINE)}:{frame.f_lineno} {code.co_name}"
-
-
-def _flat(x: Any) -> list[Any]:
-    """What is in nested tuples, lists and dictionaries; torch's own pytrees are slow."""
-    if isinstance(x, tuple | list):
-        return [leaf for part in x for leaf in _flat(part)]
-    return _flat(tuple(x.values())) if isinstance(x, dict) else [x]
-
-
-def _mapped(function: Callable[[Any], Any], x: Any) -> Any:
-    """The same structure with every leaf put through a function."""
-    if isinstance(x, tuple | list):
-        return type(x)([_mapped(function, part) for part in x])
-    if isinstance(x, dict):
-        return {key: _mapped(function, part) for key, part in x.items()}
-    return function(x)
-
-
 def _real(x: Any) -> Any:
     if isinstance(x, PretendTensor):
         return x.numbers
     return CPU if isinstance(x, torch.device) else x
-
-
-@functools.cache
-def _is_composite(func: Any) -> bool:
-    if func is aten.scaled_dot_product_attention.default:
-        return False  # one kernel, in which nothing can go wrong with devices
-    has = torch._C._dispatch_has_kernel_for_dispatch_key
-    return has(func.name(), "CompositeImplicitAutograd") and not has(func.name(), "CPU")
-
-
-def _with_schema(func: Any, args: Any, kwargs: Any) -> list[tuple[Any, Any]]:
-    """Arguments, each with what the operation does to it."""
-    declared = func._schema.arguments
-    pairs = [(x, a.alias_info) for x, a in zip(args, declared, strict=False)]
-    return pairs + [(kwargs[a.name], a.alias_info) for a in declared if a.name in kwargs]
-
-
-@functools.cache
-def _writes(func: Any) -> bool:
-    return any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
-
-
-@functools.cache
-def _is_view(func: Any) -> bool:
-    returned = func._schema.returns
-    return not _writes(func) and any(r.alias_info is not None for r in returned)
-
-
-def _cpu_equivalent(func: Any, args: Any, kwargs: Any) -> Any:
-    """Operations that exist on CUDA only, in terms of those of the CPU."""
-    name = func._schema.name.split("::")[1]
-    if name == "cudnn_batch_norm":
-
-        def batch_norm(*values: Any) -> tuple[Tensor, ...]:
-            nothing = torch.zeros(0)
-            return (aten.native_batch_norm(*values)[0], nothing, nothing, nothing)
-
-        batch_norm._schema = func._schema  # type: ignore[attr-defined]
-        return batch_norm, args[:8], {}
-    return func, args, kwargs

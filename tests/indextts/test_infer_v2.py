@@ -258,6 +258,66 @@ def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
     assert "length bound of 5 codes" in result.warnings[0]
 
 
+def test_a_request_chooses_how_its_text_is_read(engine: IndexTTS2) -> None:
+    assert engine.normalization == "natural"
+    text = "hello world. 5 dogs"
+    spoken = {
+        name: [s.spoken_text for s in engine.synthesize(request(text, normalization=name)).segments]
+        for name in (None, "natural", "reference")
+    }
+    assert spoken[None] == spoken["natural"] == ["hello world. five dogs"]
+    assert spoken["reference"] == ["HELLO WORLD. FIVE DOGS"]
+    with pytest.raises(RequestError, match="normalization must be one of"):
+        request(text, normalization="other")
+
+
+def test_a_wrong_normalization_of_the_engine_is_named(tiny_model_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="normalization: 'other' is none of natural"):
+        IndexTTS2(tiny_model_dir, device="cpu", normalization="other")
+
+
+def test_a_checkpoint_says_how_its_texts_are_cut(tiny_model_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config["segmentation"] = {"every_sentence": True, "closing_mark": True}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    cutting = IndexTTS2(folder, device="cpu")
+    result = cutting.synthesize(request("hello. how are you? fine"))
+    assert [s.spoken_text for s in result.segments] == ["hello.", "how are you?", "fine."]
+
+
+def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> None:
+    seen: list[Progress] = []
+    long = request(
+        LONG_TEXT,
+        max_text_tokens_per_segment=20,
+        interval_silence=10_000,
+        max_audio_seconds=30.0,
+    )
+    with pytest.raises(RequestError, match="pauses are more than the 30 s"):
+        engine.synthesize(long, Control(progress=seen.append))
+    assert seen == []
+    engine.synthesize(replace(long, interval_silence=200))
+
+
+def test_too_short_a_segment_is_made_again_and_reported(
+    engine: IndexTTS2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A draw that stops by itself: most of this random model's run to their bound.
+    made = (engine.synthesize(request(seed=seed)) for seed in range(40))
+    plain = next(one for one in made if not one.segments[0].truncated)
+    again = request(seed=plain.seed)
+    codes = plain.segments[0].codes
+    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: len(codes))
+    assert engine.synthesize(again).segments[0].codes.tolist() == codes.tolist()
+    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: 10_000)
+    (second,) = engine.synthesize(again).segments
+    assert len(second.codes) >= len(codes)
+    if not second.truncated:
+        assert "words may be missing" in engine.synthesize(again).warnings[0]
+
+
 def test_unknown_characters_are_reported(engine: IndexTTS2) -> None:
     result = engine.synthesize(request("Hello 龘 test."))
     assert any("龘" in warning for warning in result.warnings)

@@ -7,7 +7,6 @@ writes lies at fixed places: the state of the decode, the noise, and the positio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic
@@ -79,23 +78,23 @@ class StaticStep(Generic[State]):
         """Copies of all that a step changes, but for the cache."""
         return [value.clone() for value in (*tensors(self.state), self.position, self.logits)]
 
-    def restore(self, values: Sequence[Tensor], *, keep_rows: bool = False) -> None:
-        """Go back to a snapshot, on demand with rows that stay where they are.
+    def go_back(self, before: Sequence[Tensor]) -> None:
+        """Make ready for a repeat of the step that followed a snapshot.
 
-        Repeating a step without a change of places writes the same keys and values.
+        The rows have changed places already and stay where they are; the same keys and values
+        are then written once more.
         """
         places = (*tensors(self.state), self.position, self.logits)
-        for place, value in zip(places, values, strict=True):
+        for place, value in zip(places, before, strict=True):
             place.copy_(value)
-        if keep_rows and self.state.parents is not None:
+        if self.state.parents is not None:
             self.state.parents.copy_(self._identity)
 
     def try_replay(self, graph: torch.cuda.CUDAGraph, before: Sequence[Tensor]) -> str:
         """Repeat the step just run, now by its recording; the problem, or an empty text."""
         expected, position = self.logits.clone(), self.position.clone()
-        self.restore(before, keep_rows=True)
-        # What a recording of nothing would leave unchanged.
-        self.logits.fill_(math.nan)
+        # The scores of the step before and its position: a recording of nothing leaves them.
+        self.go_back(before)
         graph.replay()
         close = torch.isclose(self.logits, expected, rtol=_TOLERANCE, atol=_TOLERANCE).all()
         if bool(close & (self.position == position)):
@@ -141,12 +140,13 @@ class GraphedSession(NativeSession):
     def _record(self, static: StaticStep[Any]) -> torch.cuda.CUDAGraph | None:
         """Run a step and record it; None where the recording is of no use.
 
+        The trial repeats the step, so that the state is then the one behind it, either way.
+
         Raises:
             torch.OutOfMemoryError: there is no room for it now, which says nothing about later.
         """
         before = static.snapshot()
         static.run()
-        after = static.snapshot()
         try:
             graph = self._recorder.record(static.run)
             problem = static.try_replay(graph, before)
@@ -157,9 +157,8 @@ class GraphedSession(NativeSession):
         if problem:
             self._recorder.turn_off(problem)
             # A wrong replay has written wrong keys and values.
-            static.restore(before, keep_rows=True)
+            static.go_back(before)
             static.run()
-        static.restore(after)
         return None if problem else graph
 
 

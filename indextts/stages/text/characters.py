@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from indextts.stages.text.spans import Edit, Tracked
 
 # What every later step knows: no need to look at it one by one.
-_USUAL = " -~\n\u3007\u3400-\u9fff，。、—–…“”‘《》〈〉「」『』【】〔〕«»·−"
+_USUAL = " -~\n\u3400-\u9fff，。、—–…“”‘《》〈〉「」『』【】〔〕«»·−"
 _UNUSUAL = re.compile(f"[^{_USUAL}]")
 
 _TONE_BEHIND = re.compile("(?:e|an?|n)?[1-5](?![0-9])")
@@ -41,6 +41,7 @@ _PLAIN: Mapping[str, str] = {
     **dict.fromkeys("➗", "÷"),
     **dict.fromkeys("∶", ":"),
     **dict.fromkeys("º˚", "°"),
+    "〇": "零",
     "㎡": "m²",
     "㎥": "m³",
     "㎢": "km²",
@@ -180,7 +181,7 @@ def _plain(character: str) -> str:
     letters = "".join(c for c in apart if unicodedata.category(c) != "Mn")
     if letters.isascii() and letters:
         return letters
-    if category == "So":
+    if category == "So" or character >= "\U0001f000":
         return "\u2022" if character in "▶►➤➢➔✔✓☑✅" else _picture(character)
     return unicodedata.normalize("NFKC", character)
 

@@ -17,11 +17,13 @@ from indextts.stages.text.phonemes import PhonemeReader, load_phoneme_reader
 from indextts.stages.text.readers import PlainReader, Reader, ReferenceReader
 from indextts.stages.text.segmentation import Segmenter, SpokenSegment, tidy_blanks
 from indextts.stages.text.segmenter import split_segments
-from indextts.stages.text.tokenizer import CJK_BLANKS, UNKNOWN_ID, Tokenizer
+from indextts.stages.text.tokenizer import (
+    CJK_BLANKS,
+    RESERVED_PIECES,
+    UNKNOWN_ID,
+    Tokenizer,
+)
 from indextts.stages.text.verbalizer import load_simplifier, load_verbalizer
-
-# Start and stop of the model's text sequence; it sets them itself (gpt.md 3).
-_RESERVED_IDS = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,11 @@ class TextFrontEnd:
         lost: dict[str, None] = {}
         for part in cut:
             check()
-            spoken, unknown = self._readable(part.text)
-            lost |= dict.fromkeys(unknown)
-            pieces = self._pieces(spoken)
+            spoken, pieces = part.text, self._pieces(part.text)
+            if UNKNOWN_ID in self._tokenizer.ids(pieces):
+                spoken, unknown = self._readable(part.text)
+                lost |= dict.fromkeys(unknown)
+                pieces = self._pieces(spoken)
             # The sizes that the segmenter added up are bounds: this is a safety net.
             for begin in range(0, len(pieces), max_tokens):
                 piece = pieces[begin : begin + max_tokens]
@@ -177,8 +181,6 @@ class TextFrontEnd:
 
     def _readable(self, text: str) -> tuple[str, tuple[str, ...]]:
         """The text without what the vocabulary lacks, and the sounds that are lost by that."""
-        if UNKNOWN_ID not in self._tokenizer.ids(self._pieces(text)):
-            return text, ()
         characters = (c for c in dict.fromkeys(text) if not c.isascii() or c.isdecimal())
         unknown = [c for c in characters if UNKNOWN_ID in self._tokenizer.ids(self._pieces(c))]
         readable = text.translate(dict.fromkeys(map(ord, unknown), " "))
@@ -186,9 +188,7 @@ class TextFrontEnd:
 
     def _pieces(self, text: str) -> list[str]:
         read = text if self._phonemes is None else self._phonemes.read(text)
-        pieces = self._tokenizer.tokenize(read)
-        numbers = self._tokenizer.ids(pieces)
-        return [p for p, n in zip(pieces, numbers, strict=True) if n not in _RESERVED_IDS]
+        return [p for p in self._tokenizer.tokenize(read) if p not in RESERVED_PIECES]
 
     def _is_speakable(self, pieces: Sequence[str]) -> bool:
         numbers = self._tokenizer.ids(pieces)

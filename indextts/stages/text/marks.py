@@ -16,11 +16,11 @@ _BRACKETS = frozenset("()[]{}〔〕（）")
 _PAUSES = frozenset("，、,;；:：—–|•●○▪■◆◦‣→·\n")
 _EMOTICON = re.compile(
     r"(?:(?<![^\s.!?。！？])[:;=][-']?[)(\[\]DPpOo/|]|(?<![A-Za-z0-9])(?:[xX]D|<3|\^[_.-]?\^|T_T|>_<))"
-    r"(?![A-Za-z0-9\u3400-\u9fff])"
+    r"(?![A-Za-z0-9\u3400-\u9fff]|\.[A-Za-z])"
 )
 # A quote that is still open where the search ends; its apostrophes stand between letters.
 _QUOTED = re.compile(r"(?<![^\s(“‘—])'(?=[A-Za-z0-9])(?:[^']|(?<=[A-Za-z])'(?=[A-Za-z])){0,120}$")
-# "file(s)"
+# The plural of "file(s)".
 _PLURAL = re.compile(r"\((e?s)\)")
 _STRENGTH = {Kind.PAUSE: 1, Kind.END: 2}
 
@@ -118,8 +118,11 @@ def _pause(text: str, at: int) -> tuple[int, str, Kind]:
     if character in "—–":
         while text[end : end + 1] == character:
             end += 1
-    if character == "·" and text[end : end + 1].isalnum() and text[at - 1 : at].isalnum():
-        return end, "-", Kind.WORDS  # between the parts of a name
+    before, behind = text[at - 1 : at] if at else "", text[end : end + 1]
+    if character == "·" and before.isalnum() and behind.isalnum():
+        # Between the parts of a name.
+        joined = behind.isalpha() and before.isascii() == behind.isascii()
+        return end, "-" if joined else " ", Kind.WORDS
     return end, ",", Kind.PAUSE
 
 

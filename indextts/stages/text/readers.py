@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -11,6 +12,9 @@ from indextts.stages.text.characters import CharacterFolder
 from indextts.stages.text.marks import join_marks, read_mark
 from indextts.stages.text.normalizer import TextNormalizer
 from indextts.stages.text.spans import Kind, Span
+
+# What may be a mark.
+_SIGN = re.compile(r"[^\w ]|_")
 
 Check = Callable[[], None]
 
@@ -41,9 +45,9 @@ class PlainReader:
         folded = self._folder.fold(text)
         plain = folded.text
         begin = at = 0
-        while at < len(plain):
-            character = plain[at]
-            mark = None if character.isalnum() or character == " " else read_mark(plain, at)
+        while (sign := _SIGN.search(plain, at)) is not None:
+            at = sign.start()
+            mark = read_mark(plain, at)
             if mark is None:
                 at += 1
                 continue

@@ -31,6 +31,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN_CHINESE = re.compile(r"[\u3400-\u9fff\s，。！？、；：“”‘’（）《》【】「」…]*+")
 
 _DECADE = re.compile(r"(?<![A-Za-z0-9.,$€£¥])(1\d|20)(\d)0s\b")
+_LONG_NUMBER = re.compile(r"(?<![A-Za-z0-9.,:/$€£¥#@+-])\d{18,}+(?![A-Za-z0-9.,:/%@+-])")
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _CENTURIES = (
     *("ten", "eleven", "twelve", "thirteen", "fourteen"),
     *("fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -97,7 +99,9 @@ def read_english(grammar: Grammar, text: str, check: Callable[[], None]) -> str:
     Raises:
         ValueError: the grammar gave no well-formed answer.
     """
-    return _assemble(grammar, _english_tokens(grammar, read_decades(text), check))
+    return _assemble(
+        grammar, _english_tokens(grammar, read_decades(read_long_numbers(text)), check)
+    )
 
 
 def _english_tokens(grammar: Grammar, text: str, check: Callable[[], None]) -> Iterator[_Token]:
@@ -125,6 +129,11 @@ def _assemble(grammar: Grammar, tokens: Iterator[_Token]) -> str:
             parts.append(grammar.verbalize(" ".join(texts), "en"))
             spoke = True
     return "".join(parts).rstrip(" ")
+
+
+def read_long_numbers(text: str) -> str:
+    """Digits beyond any quantity one by one, as the grammar has them, at none of its cost."""
+    return _LONG_NUMBER.sub(lambda match: " ".join(_DIGITS[int(d)] for d in match[0]), text)
 
 
 def read_decades(text: str) -> str:

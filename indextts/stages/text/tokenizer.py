@@ -19,6 +19,8 @@ _CJK = re.compile(
 CJK_BLANKS = re.compile(f" (?={_CJK.pattern})|(?<={_CJK.pattern}) ")
 _SPECIAL_PIECES = ("<s>", "</s>", "<unk>")
 UNKNOWN_ID = 2
+# Start and stop of the model's text sequence; it sets them itself (gpt.md 3).
+RESERVED_PIECES = frozenset(_SPECIAL_PIECES[:2])
 
 
 def space_cjk(text: str) -> str:

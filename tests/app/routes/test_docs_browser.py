@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import soundfile
+from playwright.sync_api import sync_playwright
 
 from tests.app.gunicorn_server import running_server
 
@@ -62,3 +65,37 @@ def test_the_page_is_drawn_without_violations(tmp_path: Path, clip_hex: str, pag
     browse(tmp_path, "about:blank", f"--screenshot={blank}")
     # PNG squeezes an empty page to almost nothing; letters and boxes it cannot.
     assert picture.stat().st_size > 4 * blank.stat().st_size
+
+
+def test_try_it_out_speaks(tmp_path: Path, clip: bytes, clip_hex: str) -> None:
+    """What a newcomer does: the example as it stands, then a form with a text and a clip."""
+    file = tmp_path / "voice.wav"
+    file.write_bytes(clip)
+    errors: list[str] = []
+    with running_server(tmp_path, clip_hex) as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page()
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.goto(f"{server.url}/docs")
+        operation = page.locator("#operations-speech-tts")
+        operation.locator("button.opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        execute = operation.get_by_role("button", name="Execute")
+        with page.expect_response("**/tts") as example:
+            execute.click()
+        assert example.value.status == 200
+        operation.locator(".opblock-section-request-body select").first.select_option(
+            "multipart/form-data"
+        )
+        clip_field = operation.locator("tr[data-property-name=spk_audio] input[type=file]")
+        clip_field.set_input_files(str(file))
+        with page.expect_response("**/tts") as form:
+            execute.click()
+        body = form.value.json()
+        browser.close()
+    assert form.value.status == 200, body
+    samples, _ = soundfile.read(io.BytesIO(bytes.fromhex(body["audio_hex"])))
+    assert abs(samples).max() > 0.1
+    assert errors == []

@@ -95,3 +95,12 @@ def test_loaded_filters_are_used() -> None:
     module.compute_buffers(torch.device("cpu"))
     x = torch.randn(1, 2, 7)
     assert_close(module(x), reference(module, x, taps), 1e-4)
+
+
+def test_loaded_rates_are_used() -> None:
+    module = AliasFreeActivation(2, separate_beta=True, logscale=False).requires_grad_(False)
+    state = module.state_dict() | {"act.alpha": torch.rand(2) + 1, "act.beta": torch.rand(2) + 1}
+    nn.Sequential(module).load_state_dict({f"0.{key}": value for key, value in state.items()})
+    x = torch.randn(3, 2, 7)
+    assert_close(module(x), reference(module, x, kaiser_taps()), 1e-5)
+    assert set(module.state_dict()) == set(state)

@@ -221,7 +221,9 @@ def address_rules(language: Language) -> tuple[Rule, ...]:
             lambda match: _web(match, language),
             {
                 "See example.com. It works.": "See example dot com. It works.",
-                "Open https://www.example.org/a-b?c=1 now": "Open w w w dot example dot org slash a dash b"
+                "Open https://www.example.org/a-b?c=1 now": "Open w w w dot example dot org slash a"
+                " dash"
+                " b"
                 " question mark c equals one now",
             }
             if english

@@ -20,13 +20,14 @@ _MEASURES = listed(
 吨 两 米 公里 千米 厘米 毫米 里 公顷 亩 升 毫升 元 美元 欧元 英镑 日元 块钱
 分钱 年 周 天 小时 分钟 秒 秒钟 刻钟 个月 星期 晚 夜 岁 次 遍 趟 回 场 届 倍
 种 类 项 款 样 份 篇 首 句 段 行 页 章 节 集 期 轮 步 声 道 门 颗 粒 滴
-朵 棵 株 匹 头 尾 根 枚 发 颗 枪 顿 餐 桌 席 排 列 车 船 度 摄氏度 成 股
-笔 单 起 宗 桩 阵 番 口 点儿 勺 匙 壶 罐 桶 筐 盆 缸 锅 捆 串 束 幅 盏 册 剂 针 贴 管 板 扎 斗 尺 寸 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司
-倍 方 任 辈 处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
+朵 棵 株 匹 头 尾 根 枚 发 枪 顿 餐 桌 席 排 列 车 船 度 摄氏度 成 股 笔
+单 起 宗 桩 阵 番 点儿 勺 匙 壶 罐 桶 筐 盆 缸 锅 捆 串 束 幅 盏 册 剂 针
+贴 管 板 扎 斗 尺 寸 瓦 伏 平方米 平方公里 立方米 英尺 英寸 磅 盎司 方 任 辈
+处 地 国 省 市 县 校 队 派 党 边 侧 端 面 极 者
 """
 )
-_NO_TWO = ("单元", "月份", "年级", "年代", "面体", "号", "楼", "日")
-_MEASURE_WORD = re.compile(alternatives(set(_MEASURES)))
+_NO_TWO = ("两", "单元", "月份", "年级", "年代", "面体", "号", "楼", "日")
+_MEASURE_WORD = re.compile(alternatives(_MEASURES))
 _SIGN = r"(?P<sign>[-–−+±~≈<>≤≥]|<=|>=)? ?"
 _SIGNS = {
     "-": "负",
@@ -52,7 +53,8 @@ _CURRENCY = alternatives(CURRENCIES)
 _SCALED = {"k": "千", "K": "千", "M": "百万", "B": "十亿", "万": "万", "亿": "亿"}
 
 _PERCENT = re.compile(
-    rf"{_SIGN}(?P<low>{NUMBER})(?P<first> ?[%‰])?(?:{DASH}(?P<highsign>[-−+])?(?P<high>{NUMBER}))? ?(?P<unit>[%‰])"
+    rf"{_SIGN}(?P<low>{NUMBER})(?P<first> ?[%‰])?(?:{DASH}(?P<highsign>[-−+])?"
+    rf"(?P<high>{NUMBER}))? ?(?P<unit>[%‰])"
 )
 _MONEY = re.compile(
     rf"(?P<sign>[-−+~≈<>])?(?P<currency>{_CURRENCY}) ?(?P<low>{NUMBER})"
@@ -60,7 +62,8 @@ _MONEY = re.compile(
     rf"(?P<named>元|美元|欧元|英镑|日元|人民币)?(?P<rate>/)?"
 )
 _MONEY_BEHIND = re.compile(
-    rf"(?P<sign>[-−+~≈<>])?(?P<low>{NUMBER})(?:{DASH}(?P<high>{NUMBER}))?(?P<scale>{SCALE})? ?(?P<currency>{_CURRENCY})"
+    rf"(?P<sign>[-−+~≈<>])?(?P<low>{NUMBER})(?:{DASH}(?P<high>{NUMBER}))?"
+    rf"(?P<scale>{SCALE})? ?(?P<currency>{_CURRENCY})"
     rf"(?![A-Za-z0-9])(?P<named>(?!))?(?P<rate>/)?"
 )
 _MEASURE = re.compile(
@@ -70,7 +73,7 @@ _MEASURE = re.compile(
 )
 _COUNT = re.compile(
     rf"{_SIGN}(?P<low>{NUMBER})"
-    rf"(?:(?P<lowscale>{SCALE})?(?P<lowword>[\u4e00-\u9fff]{{0,2}}?){DASH}(?P<high>{NUMBER}))?"
+    rf"(?:(?P<lowscale>{SCALE})?(?P<lowword>(?:(?![到至])[\u4e00-\u9fff]){{0,2}}?){DASH}(?P<high>{NUMBER}))?"
     rf"(?P<scale>{SCALE})?(?P<plus>\+)?"
 )
 _GLUED_ONLY = frozenset("mshgtlwv")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 
-from indextts.stages.text.natural.chinese_numbers import cardinal, count, digits, name, number
+from indextts.stages.text.natural.chinese_numbers import cardinal, digits, name
 from indextts.stages.text.natural.rules import Rule, after, before
 
 # Words that say that the digits behind them are dialled, typed or copied.
 _CODE_CUE = re.compile(
     r"(?:编号|号码|房号|房间号|门牌号?|QQ号?|微信号?|学号|工号|账号|帐号|卡号|证号|身份证号?|单号|序号|车牌号?|代码|邮编|邮政编码|验证码|密码"
-    r"|尾号|区号|型号|批号|口令|电话|手机|手机号|热线|致电|拨打|拨|传真|客服|联系方式|端口|取件码|提取码|兑换码|激活码|邀请码|航班|车次|代号|群号?|股票代码|ID|PIN)"
+    r"|尾号|区号|型号|批号|口令|电话|手机|手机号|热线|致电|拨打|拨|传真|客服|联系方式|端口|取件码|提取码|兑换码|激活码|邀请码|转|分机|航班|车次|代号|群号?|股票代码|ID|PIN)"
     r"(?:号码|号|码)?(?:就?是|为|[:： ])*$"
 )
 _DIAL_CUE = re.compile(
-    r"(?:电话|手机号?|热线|致电|拨打|拨|打|呼叫|客服|报警|急救|联系)(?:号码|号)?(?:就?是|为|[:： 了])*$"
+    r"(?:电话|手机号?|热线|致电|拨打|拨|打|呼叫|客服|报警|急救|联系)(?:号码|号)?"
+    r"(?:就?是|为|[:： 了])*$"
 )
 _PHONE = re.compile(r"(?P<plus>\+)?(?P<all>\d{2,5}(?:[- ]\(?\d{2,8}\)?){1,4})(?!\d|-\d|[.:%]\d)")
 _MOBILE = re.compile(r"(?P<all>1[3-9]\d{9})(?!\d)")
@@ -25,7 +26,8 @@ _ADDRESS = re.compile(
 )
 _VERSION = re.compile(r"(?P<all>\d{1,6}(?:\.\d{1,6}){2,4})(?!\d)")
 _ROOM = re.compile(
-    r"(?P<house>\d{1,3}(?:号楼?|栋|幢|单元)?)(?P<rest>(?: ?- ?\d{1,4}){1,3})(?=号|房|室|单元|铺|栋|座)"
+    r"(?P<house>\d{1,3}(?:号楼?|栋|幢|单元)?)(?P<rest>(?: ?- ?\d{1,4}){1,3})"
+    r"(?=号|房|室|单元|铺|栋|座)"
 )
 _FIGURE = re.compile(r"(?P<a>\d{1,3})[-–](?P<b>\d{1,3})(?![\d-])")
 _FIGURE_CUE = re.compile(r"(?:图|表|例|式|题|附录|照片|公式|算法|卷|F-|T-) ?$")
@@ -40,9 +42,18 @@ _GROUPS_CUE = re.compile(
 )
 _THING = re.compile(r"(?P<all>\d{3,4})(?![\dA-Za-z%°]|[.,:]\d| ?[个位名人次只条元块分年行倍字])")
 _THING_CUE = re.compile(r"(?<![A-Za-z])(?:[A-Z]{2,5}|Room|Form|Error|Boeing|Route|Flight) $")
+_PLATE = re.compile(r"[\u4e00-\u9fff][A-Z][·. ]?$")
+_STANDARD = re.compile(r"(?P<a>\d{2,6}(?:\.\d{1,2})?)-(?P<b>(?:19|20)\d\d)(?!\d)")
+_FAMOUS_DAY = re.compile(
+    r"(?P<month>1?\d)\.(?P<day>[1-3]?\d)"
+    r"(?=晚会|事变|事件|大促|购物节|表白"
+    r"|运动)"
+)
+_AREA = re.compile(r"\((?P<area>0\d{2,3})\) ?(?P<rest>\d{3,4}-?\d{4})(?!\d)")
 _LONG = re.compile(r"(?P<all>\d{2,})(?![\d%]|[.,:]\d)")
 _SLANG = re.compile(
-    r"(?P<all>666+|996|007|520|1314|233+|985|211|618|404|315)(?![\d%A-Za-z°/-]|[.,:]\d|[\u4e00-\u9fff]?[个位名人只条张件本元块斤克米项倍次天年岁页度万亿分]| ?[~]\d)"
+    r"(?P<all>666+|996|007|520|1314|233+|985|211|618|404|315)(?![\d%A-Za-z°/-]"
+    r"|[.,:]\d|[\u4e00-\u9fff]?[个位名人只条张件本元块斤克米项倍次天年岁页度万亿分]| ?[~]\d)"
 )
 _ODD = re.compile(r"(?P<all>0\d{0,2}(?:,\d{3}){1,5})(?![\d]|[.,]\d)")
 # Bare digits beyond this are no quantity unless they are round.
@@ -128,12 +139,30 @@ def _groups(match: re.Match[str]) -> str | None:
     return "杠".join(map(_spoken, match["all"].split("-")))
 
 
+def _famous_day(match: re.Match[str]) -> str:
+    return digits(match["month"] + match["day"])
+
+
+def _standard(match: re.Match[str]) -> str | None:
+    if not re.search(r"(?:GB|ISO|IEC|IEEE|EN|DB|YY|JB|/T|/Z) ?$", before(match, 6)):
+        return None
+    return f"{digits(match['a'])}杠{digits(match['b'])}"
+
+
+def _area(match: re.Match[str]) -> str:
+    return f"{_spoken(match['area'])},{_spoken(match['rest'])}"
+
+
 def _thing(match: re.Match[str]) -> str | None:
     return digits(match["all"]) if _THING_CUE.search(before(match, 12)) else None
 
 
 def _long(match: re.Match[str]) -> str | None:
     text = match["all"]
+    if len(text) == 2 and after(match, 1) in "年月日号点时分秒" and after(match, 1):
+        return None
+    if len(text) == 5 and _PLATE.search(before(match, 3)):
+        return _spoken(text)
     if text[0] == "0" or _CODE_CUE.search(before(match, 12)):
         return _spoken(text)
     if len(text) > _LONGEST_COUNT and not text.endswith("0000"):
@@ -151,6 +180,7 @@ def _digits_of_slang(match: re.Match[str]) -> str:
 
 
 CODE_RULES: tuple[Rule, ...] = (
+    Rule("area code", _AREA, _area, {"电话(010)8888-6666": "电话零幺零,八八八八六六六六"}),
     Rule("code in groups", _GROUPS, _groups, {"取件码3-2-1045": "取件码三杠二杠幺零四五"}),
     Rule(
         "telephone number",
@@ -194,6 +224,13 @@ CODE_RULES: tuple[Rule, ...] = (
         {"住在3-202房间": "住在三杠二零二房间", "住5栋1602室": "住五栋幺六零二室"},
     ),
     Rule("number of a figure", _FIGURE, _figure, {"见图3-1": "见图三杠一"}),
+    Rule("day that has a name", _FAMOUS_DAY, _famous_day, {"9.18事变": "九一八事变"}),
+    Rule(
+        "number of a standard",
+        _STANDARD,
+        _standard,
+        {"通过ISO 9001-2015认证": "通过ISO 九零零一杠二零一五认证"},
+    ),
     Rule("number of a thing", _THING, _thing, {"显卡RTX 4090很贵": "显卡RTX 四零九零很贵"}),
     Rule("number of a service", _SERVICE, _service, {"请拨打12345": "请拨打幺二三四五"}),
     Rule("room in one piece", _NAMED, _whole, {"在302房间": "在三零二房间"}),
@@ -211,5 +248,3 @@ CODE_RULES: tuple[Rule, ...] = (
         {"验证码是123456": "验证码是幺二三四五六", "邮编100084": "邮编幺零零零八四"},
     ),
 )
-
-__all__ = ["CODE_RULES", "count", "number"]

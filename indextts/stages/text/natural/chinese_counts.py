@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from indextts.stages.text.natural.chinese_amounts import NUMBER, SCALE
-from indextts.stages.text.natural.chinese_numbers import cardinal, count, digits, name, number
-from indextts.stages.text.natural.english_counts import OPTION
+from indextts.stages.text.natural.chinese_amounts import NUMBER
+from indextts.stages.text.natural.chinese_numbers import cardinal, count, name, number
+from indextts.stages.text.natural.english_counts import OPTION, SCIENTIFIC
 from indextts.stages.text.natural.rules import Rule, after, before
 
 _IDIOM = re.compile(r"(?P<idiom>24/7|7x24|7×24|9/11|50/50)(?![\d/])")
@@ -32,7 +32,8 @@ _SCORE_BEHIND = re.compile(
 )
 _SPAN = re.compile(rf"(?P<low>{NUMBER})(?: ?[–—~] ?|-)(?P<high>{NUMBER})(?![\d]|-\d)")
 _SIZE = re.compile(
-    r"(?P<a>\d{1,6}(?:\.\d{1,3})?) ?[x×*] ?(?P<b>\d{1,6}(?:\.\d{1,3})?)(?: ?[x×*] ?(?P<c>\d{1,6}(?:\.\d{1,3})?))?(?![\dA-Za-z])"
+    r"(?P<a>\d{1,6}(?:\.\d{1,3})?) ?[x×*] ?(?P<b>\d{1,6}(?:\.\d{1,3})?)(?:"
+    r" ?[x×*] ?(?P<c>\d{1,6}(?:\.\d{1,3})?))?(?![\dA-Za-z])"
 )
 _POWER = re.compile(rf"(?P<base>{NUMBER})(?:\^(?P<exponent>[-−]?\d{{1,3}})|(?P<raised>[²³]))(?!\d)")
 _SUM = re.compile(r"(?P<sign>\+|÷|×|\*|=|−|-|/|<=|>=|<|>|≤|≥|≠|≈) ?(?=[-−]?\.?\d|[A-Za-z]\b)")
@@ -56,7 +57,12 @@ _SUM_WORDS = {
 }
 _UNTIL = re.compile(r"[-–—~−]{1,2} ?(?=\d|周|星期|[一二三四五六七八九十]+[月日])")
 _UNTIL_UNIT = re.compile(
-    r"(?:[年月日号时点分秒元米度周季级章节页期届路楼层]|(?:周|星期|礼拜)[一二三四五六日天]|小时|%) ?$"
+    r"(?:[0-9一二三四五六七八九十百千万半](?:[年月日号时点分秒元米度周季级章节页期届路楼层]|小时)"
+    r"|(?:周|星期|礼拜)[一二三四五六日天]|%) ?$"
+)
+_RATE = re.compile(
+    r"/(?<=[\d万亿](?:元|块|次|个|斤|人|件|吨|度|天)/)"
+    r"(?=小时|分钟|公斤|千克|平米|[天年月周日人斤次件个晚夜套张米吨克升秒户份位])"
 )
 # Series of planes, rockets and the like, whose hyphen is silent: 歼-20.
 _SERIES_NAME = re.compile(r"(?:[歼轰运直教武]|东风|长征|神舟|嫦娥|天宫|快舟|巨浪|鹰击|天问)$")
@@ -81,6 +87,10 @@ _PLAIN = re.compile(rf"{NUMBER}|\.\d++|\d++")
 
 def _idiom(match: re.Match[str]) -> str:
     return _IDIOMS[match["idiom"]]
+
+
+def _scientific(match: re.Match[str]) -> str:
+    return f"{number(match['base'])}乘十的{number(match['power'])}次方"
 
 
 def _fraction(match: re.Match[str]) -> str | None:
@@ -167,6 +177,7 @@ def _plain(match: re.Match[str]) -> str:
 
 
 COUNT_RULES: tuple[Rule, ...] = (
+    Rule("power of ten", SCIENTIFIC, _scientific, {"约1e-5": "约一乘十的负五次方"}),
     Rule("idiom", _IDIOM, _idiom, {"7×24小时": "七乘二十四小时"}),
     Rule("fraction", _FRACTION, _fraction, {"约½杯": "约二分之一杯", "占1/3": "占三分之一"}),
     Rule("ratio", _RATIO, _ratio, {"比分3:2": "比分三比二", "按1:2:3混合": "按一比二比三混合"}),
@@ -182,6 +193,7 @@ COUNT_RULES: tuple[Rule, ...] = (
 )
 
 SUM_RULES: tuple[Rule, ...] = (
+    Rule("rate", _RATE, lambda match: "每", {"10元/小时，2.5次/天": "十元每小时,二点五次每天"}),
     Rule(
         "option of a program",
         OPTION,
@@ -196,5 +208,3 @@ SUM_RULES: tuple[Rule, ...] = (
     ),
     Rule("sum", _SUM, _sum, {"10÷2=5": "十除以二等于五"}),
 )
-
-__all__ = ["COUNT_RULES", "SCALE", "SUM_RULES", "digits"]

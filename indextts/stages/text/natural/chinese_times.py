@@ -21,13 +21,15 @@ _YEAR = re.compile(
 _LONE_YEAR = re.compile(r"(?P<year>19\d\d|20\d\d)(?![\d%]|[.,:]\d|[A-Za-z])")
 _DECADE = re.compile(r"(?P<century>1[0-9]|20)?(?P<tens>\d0)(?=年代|后)")
 _MONTH_SPAN = re.compile(
-    r"(?P<first>1[0-2]|0?[1-9])(?P<unit>月|日|号)?(?: ?[-–—~] ?|到|至)(?P<last>[0-3]?\d)(?=(?P<name>月|日|号))"
+    r"(?P<first>1[0-2]|0?[1-9])(?P<unit>月|日|号)?(?: ?[-–—~] ?|到|至)"
+    r"(?P<last>[0-3]?\d)(?=(?P<name>月|日|号))"
 )
 _MONTH = re.compile(
     r"(?P<number>[0-3]?\d)(?=月份?|日|号(?!码)|点|时|分(?!之|钟)|楼|层|班|路|级|年级)"
 )
 _CLOCK = re.compile(
-    r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:\.\d{1,3})?)?(?!\d|:\d)(?P<half> ?[aApP][mM](?![A-Za-z]))?"
+    r"(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)"
+    r"(?:\.\d{1,3})?)?(?!\d|:\d)(?P<half> ?[aApP][mM](?![A-Za-z]))?"
     r"(?P<range> ?[-–—~到至] ?(?=(?:[01]?\d|2[0-4]):[0-5]\d))?"
 )
 _SCORE_CUE = re.compile(

@@ -75,7 +75,8 @@ _ARTICLE = re.compile(
     r"\b(?:an?|the|this|that|another|each|every|his|her|our|your|my|\w+'s) $", re.IGNORECASE
 )
 _NOUN = re.compile(
-    r"[ -](?!(?:of|in|per|and|or|to|for|from|with|at|on|off|by|as|is|was|each|more|less|than|that|this|the|a|it|he|we)\b)[a-z]"
+    r"[ -](?!(?:of|in|per|and|or|to|for|from|with|at|on|off|by|as|is|was|each"
+    r"|more|less|than|that|this|the|a|it|he|we)\b)[a-z]"
 )
 
 

@@ -15,8 +15,10 @@ _PHONE_CUE = re.compile(
 )
 _CODE_CUE = re.compile(
     r"\b(?:code|pin|zip|id|order|account|acct|ticket|tracking|invoice|serial|password|passcode"
-    r"|extension|ext|otp|postcode|postal code|reference|ref|case|po box|p o box|box|card|badge|member"
-    r"|booking|confirmation|ending in|ends in|last four digits|policy|licen[sc]e|part|sku|model|port)"
+    r"|extension|ext|otp|postcode|postal code|reference|ref|case|po box|p o box"
+    r"|box|card|badge|member"
+    r"|booking|confirmation|ending in|ends in|last four digits|policy|licen[sc]e"
+    r"|part|sku|model|port)"
     r"(?: (?:number|no\.?|num|code|is|was|id|#))?(?: is)?[:#]? ?#?$",
     re.IGNORECASE,
 )
@@ -36,7 +38,8 @@ _SERIES = re.compile(
 )
 
 _PHONE = re.compile(
-    r"(?P<plus>\+)?\(?(?P<first>\d{1,5})\)?(?P<rest>(?:[ .-]\(?\d{2,8}\)?){1,5})(?![\d%]|[.,]\d| ?[:/]\d)"
+    r"(?P<plus>\+)?\(?(?P<first>\d{1,5})\)?(?P<rest>(?:[ .-]\(?\d{2,8}\)?){1,5})"
+    r"(?![\d%]|[.,]\d| ?[:/]\d)"
     r"(?: ?(?:ext\.?|x) ?(?P<ext>\d{1,6}))?"
 )
 _PLUS_PHONE = re.compile(r"\+(?P<all>\d{7,15})(?!\d)")
@@ -189,7 +192,10 @@ CODE_RULES: tuple[Rule, ...] = (
         _ISBN,
         _grouped,
         {
-            "ISBN 978-3-16-148410-0": "ISBN nine seven eight, three, one six, one four eight four one zero, zero"
+            "ISBN 978-3-16-148410-0": "ISBN nine seven eight, three, one six, one four eight four"
+            " one"
+            " zero,"
+            " zero"
         },
     ),
     Rule(
@@ -212,7 +218,8 @@ CODE_RULES: tuple[Rule, ...] = (
         _PHONE,
         _phone,
         {
-            "Call +1 555 123 4567.": "Call plus one, five five five, one two three, four five six seven.",
+            "Call +1 555 123 4567.": "Call plus one, five five five, one two three, four five six"
+            " seven.",
             "(555) 123-4567 is mine": "five five five, one two three, four five six seven is mine",
             "Dial 1300 555 019.": "Dial one three zero zero, five five five, zero one nine.",
         },

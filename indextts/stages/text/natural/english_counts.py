@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from indextts.stages.text.natural.english_amounts import NUMBER
-from indextts.stages.text.natural.english_codes import code_words
 from indextts.stages.text.natural.english_numbers import cardinal, digits, fraction, number, ordinal
 from indextts.stages.text.natural.rules import Rule, alternatives, before
 from indextts.stages.text.natural.units import GLUED_ONLY, UNITS
@@ -29,7 +28,8 @@ _SIZE = re.compile(
 _TIMES = re.compile(rf"(?P<number>{NUMBER}) ?[x×](?![A-Za-z0-9])")
 _POWER = re.compile(rf"(?P<base>{NUMBER})(?:\^(?P<exponent>[-−]?\d{{1,3}})|(?P<raised>[²³]))(?!\d)")
 _SUM = re.compile(
-    r"(?P<sign>\+|÷|×|\*|=|−|-|/|<=|>=|<|>|≤|≥|≠|≈) (?=[-−]?\.?\d|[A-Za-z]\b)|(?P<tight>[+÷×*=≠≈])(?=\d)"
+    r"(?P<sign>\+|÷|×|\*|=|−|-|/|<=|>=|<|>|≤|≥|≠|≈) (?=[-−]?\.?\d|[A-Za-z]\b)|"
+    r"(?P<tight>[+÷×*=≠≈])(?=\d)"
 )
 _SUM_WORDS = {
     "+": "plus",
@@ -49,6 +49,11 @@ _SUM_WORDS = {
     "≠": "is not",
     "≈": "about",
 }
+# 1e-5; also for Chinese.
+SCIENTIFIC = re.compile(
+    r"(?P<base>\d{1,6}(?:\.\d{1,6})?)[eE](?P<power>[-−+]?\d{1,3})"
+    r"(?![A-Za-z0-9])"
+)
 # "-m", "--verbose"; also for Chinese.
 OPTION = re.compile(r"(?<= )(?:-(?=[A-Za-z](?![A-Za-z]))|--(?=[a-z][a-z-]))")
 _COMPOUND = re.compile(r"(?P<number>\d{1,6})-(?=[A-Za-z])")
@@ -68,6 +73,7 @@ _SIGN_WORDS = {
 # Said as they are written, whatever the rules say.
 _IDIOMS = {
     "24/7": "twenty four seven",
+    "24/7/365": "twenty four seven three sixty five",
     "9/11": "nine eleven",
     "7/11": "seven eleven",
     "50/50": "fifty fifty",
@@ -85,6 +91,11 @@ _IDIOM = re.compile(rf"(?P<idiom>{alternatives(_IDIOMS)})(?![\w/]|[-.,:]\d|%)")
 
 def _idiom(match: re.Match[str]) -> str:
     return _IDIOMS[match["idiom"]]
+
+
+def _scientific(match: re.Match[str]) -> str:
+    power = number(match["power"])
+    return f"{number(match['base'])} times ten to the power of {power}"
 
 
 def _ordinal(match: re.Match[str]) -> str:
@@ -185,6 +196,12 @@ IDIOM_RULES: tuple[Rule, ...] = (
 )
 
 COUNT_RULES: tuple[Rule, ...] = (
+    Rule(
+        "power of ten",
+        SCIENTIFIC,
+        _scientific,
+        {"a rate of 1e-5": "a rate of one times ten to the power of minus five"},
+    ),
     Rule("ordinal", _ORDINAL, _ordinal, {"the 21st century": "the twenty first century"}),
     Rule(
         "fraction",
@@ -197,7 +214,9 @@ COUNT_RULES: tuple[Rule, ...] = (
         _SIZE,
         _size,
         {
-            "a 1920x1080 screen": "a one thousand nine hundred and twenty by one thousand and eighty screen"
+            "a 1920x1080 screen": "a one thousand nine hundred and twenty by one thousand and"
+            " eighty"
+            " screen"
         },
     ),
     Rule("times", _TIMES, _times, {"4x faster": "four times faster"}),
@@ -231,5 +250,3 @@ SUM_RULES: tuple[Rule, ...] = (
     ),
     Rule("sum", _SUM, _sum, {"So 5 + 3 = 8": "So five plus three equals eight"}),
 )
-
-__all__ = ["COUNT_RULES", "IDIOM_RULES", "SUM_RULES", "code_words"]

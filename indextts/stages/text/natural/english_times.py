@@ -19,6 +19,7 @@ MONTHS = {
     "Sept": "September",
     **{name: name for name in month_name[1:]},
 }
+_SHORT_MONTH = alternatives(name for name in MONTHS if len(name) < 5)
 _MONTH = rf"(?P<month>{alternatives(MONTHS)})"
 _DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?![\d:%])"
 _YEAR = r"(?P<year>[12]\d{3})(?![\d%]|[.,]\d)"
@@ -65,7 +66,7 @@ _DECADE_NAME = re.compile(r"'?(?P<decade>(?:1[0-9]|20)\d0|[2-9]0)(?:'?s|’s)(?!
 _YEARS = re.compile(
     r"(?P<first>[12]\d{3})(?P<dash> ?[-–—/] ?)(?P<last>[12]\d{3}|\d{2})(?!\d|[-/.,]\d|[A-Za-z%])"
 )
-_ONE_YEAR = re.compile(r"(?P<year>1[1-9]\d\d|20\d\d)(?![\dA-Za-z%]|[.,:]\d| ?[-–]\d)")
+_ONE_YEAR = re.compile(r"(?P<year>1\d{3}|20\d\d)(?![\dA-Za-z%]|[.,:]\d| ?[-–]\d)")
 _ERA = re.compile(r"(?P<year>\d{1,4}) ?(?P<era>BCE|BC|CE|AD)(?![A-Za-z])|AD (?P<ad>\d{1,4})")
 # Words in front of a year before 1900, which could as well be a count.
 _YEAR_CUE = re.compile(
@@ -76,6 +77,7 @@ _YEAR_CUE = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(r" (?:[a-z]+ )?[a-z]{2,}s\b")
+_ARTICLE = re.compile(r"\b(?:the|an?|this|that|his|her|its|their|our|my) $", re.IGNORECASE)
 _NOT_COUNTED = re.compile(
     r" (?:was|is|has|does|this|as|its|his|versus|plus|goes|gives|shows|saw|sees)\b"
 )
@@ -182,6 +184,7 @@ def _one_year(match: re.Match[str]) -> str | None:
     front, behind = before(match), after(match)
     cued = bool(_YEAR_CUE.search(front))
     counted = bool(_COUNTED.match(behind)) and not _NOT_COUNTED.match(behind)
+    counted = counted and not _ARTICLE.search(front)
     if text >= "1900":
         return None if counted and not cued else year(text)
     if counted or not cued:
@@ -273,6 +276,7 @@ TIME_RULES: tuple[Rule, ...] = (
         _one_year,
         {
             "in 1776 and 2024": "in seventeen seventy six and twenty twenty four",
+            "the 1963 playbook leaves": "the nineteen sixty three playbook leaves",
             "sold 1950 copies": "sold one thousand nine hundred and fifty copies",
         },
     ),
@@ -289,6 +293,15 @@ MONTH_RULES: tuple[Rule, ...] = (
             "March 3rd is fine": "March third is fine",
             "May 3-5": "May third to fifth",
         },
+    ),
+    Rule(
+        "month",
+        re.compile(
+            rf"(?P<month>{alternatives(name for name in MONTHS if len(name) < 5)})\.(?="
+            rf" [a-z])"
+        ),
+        lambda match: MONTHS[match["month"]],
+        {"In Dec. it snows.": "In December it snows."},
     ),
     Rule(
         "month and year", _MONTH_YEAR, _month_year, {"Sept 2023": "September twenty twenty three"}

@@ -168,15 +168,23 @@ _TITLE_RULE = re.compile(
 )
 _STREET_RULE = re.compile(rf"(?P<word>{alternatives(_STREETS)})(?:{_DOT}|(?![A-Za-z0-9.'-]))")
 _COUNTED_RULE = re.compile(rf"(?P<word>{alternatives(_COUNTED)})\. ?(?=[#\d])")
+# "The answer is no. 5 people left."
+_ANSWER = re.compile(r"\b(?:is|was|be|said|says|say|answered|simply|a|with) $")
 _ALWAYS_RULE = re.compile(rf"(?P<word>{alternatives(_ALWAYS)}){_DOT}")
 _PHRASE_RULE = re.compile(rf"(?P<word>{alternatives(_PHRASES)}|vs)(?![A-Za-z])(?!(?<=vs)\.)")
 _INITIALS = re.compile(rf"(?P<letters>(?:[A-Za-z]\. ?){{1,8}}[A-Za-z]){_DOT}")
 _INITIAL = re.compile(r"(?P<letter>[A-Z])\.(?= ?[A-Z][a-z])")
 _PHD = re.compile(rf"(?P<word>Ph\.D|M\.Sc|B\.Sc|Ph\.d)(?:{_DOT}|(?![A-Za-z.]))")
 _DAY = re.compile(
-    rf"(?P<first>{alternatives(DAYS)})(?:{_DOT})?(?P<range> ?[-–/&] ?(?P<last>{alternatives(DAYS)})\.?)?"
-    r"(?P<evidence>(?=,? (?:\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\b|at \d|noon|night"
-    r"|morning|evening|afternoon)| ?[-–:] ?\d|(?:,|,? and|,? or| &) (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
+    rf"(?P<first>{alternatives(DAYS)})(?:{_DOT})?(?P<range> ?[-–/&] ?"
+    rf"(?P<last>{alternatives(DAYS)})\.?)?"
+    r"(?P<evidence>(?=,? (?:\d|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov"
+    r"|Dec)[a-z]*\b|at \d|noon|night"
+    r"|morning|evening|afternoon)| ?[-–:] ?\d|(?:,|,? and|,? or| &) (?:Mon|Tue"
+    r"|Wed|Thu|Fri|Sat|Sun)\b))?(?![A-Za-z])"
+)
+_DAY_CUE = re.compile(
+    r"\b(?:on|every|next|last|this|until|by|since|Mon|Tue|Wed|Thu|Fri|Sat|(?P<joint>and))[.,]? $"
 )
 _CONTRACTION = re.compile(
     r"(?P<word>(?:what|where|who|how|there|here|it|she|he|that|this|which|when|why)'s)(?![A-Za-z'-])"
@@ -195,16 +203,10 @@ _REIGN = re.compile(rf"\b(?:{_REIGNS}) $")
 _NUMBERED = re.compile(
     r"\b(?:Chapter|Part|Volume|Vol\.|Section|War|Act|Scene|Book|Phase|Type|Level|Stage|Class|Title|Article"
     r"|Appendix|Bowl|Grade|Mark|Episode|Division|Group|Table|Figure|Unit|Category|Lesson|Round|Schedule"
-    r"|chapter|part|volume|section|act|scene|book|phase|type|level|stage|class|grade|table|figure|unit) $"
+    r"|chapter|part|volume|section|act|scene|book|phase|type|level|stage|class"
+    r"|grade|table|figure|unit) $"
 )
 _CAPITALISED = re.compile(r"\b[A-Z][a-z]+ $")
-
-
-def _known(table: dict[str, str]):  # type: ignore[no-untyped-def]
-    def read(match: re.Match[str]) -> str | None:
-        return table[match["word"]]
-
-    return read
 
 
 def _street(match: re.Match[str]) -> str | None:
@@ -228,6 +230,12 @@ def _always(match: re.Match[str]) -> str | None:
     return _ALWAYS[match["word"]]
 
 
+def _counted(match: re.Match[str]) -> str | None:
+    if match["word"] == "no" and _ANSWER.search(before(match)):
+        return None
+    return _COUNTED[match["word"]] + " "
+
+
 def _initials(match: re.Match[str]) -> str | None:
     return " ".join(letter.upper() for letter in match["letters"] if letter.isalpha())
 
@@ -246,14 +254,11 @@ def _day(match: re.Match[str]) -> str | None:
     if match["evidence"] is not None:
         return first
     front = before(match)
-    if re.search(
-        r"\b(?:on|every|next|last|this|until|by|since|Mon|Tue|Wed|Thu|Fri|Sat|and)[.,]? $", front
-    ):
-        return (
-            first
-            if match["first"] not in ("Sun", "Sat") or not re.search(r"the $", front)
-            else None
-        )
+    cued = _DAY_CUE.search(front)
+    if cued and not (match["first"] in ("Sat", "Sun") and cued["joint"]):
+        return first
+    if match[0].endswith(".") and match["first"] not in ("Sat", "Sun"):
+        return first if re.match(" [a-z]", after(match, 2)) else None
     return None
 
 
@@ -315,7 +320,7 @@ WORD_RULES: tuple[Rule, ...] = (
     Rule(
         "abbreviation in front of a number",
         _COUNTED_RULE,
-        lambda match: _COUNTED[match["word"]] + " ",
+        _counted,
         {
             "See Fig. 3 on p. 12.": "See figure three on page twelve.",
             "No. 5": "number five",

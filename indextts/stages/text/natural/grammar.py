@@ -24,6 +24,7 @@ from indextts.stages.text.natural.chinese_numbers import name as chinese_name
 from indextts.stages.text.natural.english_codes import code_words, version
 from indextts.stages.text.natural.english_numbers import cardinal, pairs
 from indextts.stages.text.natural.rules import Rule, after, before, listed
+from indextts.stages.text.natural.units import UNITS
 
 _GREEK = listed(
     """
@@ -43,6 +44,9 @@ _CODE = re.compile(
     r"(?P<letters>[A-Za-z]{1,20})(?P<number>\d{1,12})(?P<more>(?:\.\d{1,6}){0,4})"
     r"(?P<tail>[A-Za-z0-9]{0,12})(?![A-Za-z0-9])"
 )
+# Rules for English words that hold inside Chinese text too.
+_ALSO_IN_CHINESE = ("title", "degree", "abbreviation", "initials", "initial", "contraction")
+_LONE_UNIT = re.compile(r"(?:(?:[ckm]?m)²|(?:[ck]?m)³)(?![A-Za-z])")
 _ROMAN = re.compile(r"(?P<numeral>[IVXL]{1,6})(?![A-Za-z0-9])")
 _LANGUAGE_NAME = re.compile(r"(?P<letter>[CFJ])(?P<sign>\+\+|#)(?![A-Za-z0-9])")
 
@@ -138,6 +142,12 @@ def english_tables() -> Tables:
                 {"C++ or C#?": "C plus plus or C sharp?"},
             ),
             Rule(
+                "unit by itself",
+                _LONE_UNIT,
+                lambda match: UNITS[match[0]].one,
+                {"price per m² rose": "price per square meter rose"},
+            ),
+            Rule(
                 "code with a dot",
                 re.compile(r"(?P<letter>[A-Z])\.(?P<number>\d{3,4})(?!\d)"),
                 lambda match: f"{match['letter']} {pairs(match['number'])}",
@@ -210,6 +220,7 @@ def chinese_tables() -> Tables:
                 lambda match: f"number {cardinal(match['number'])}",
                 {"这是No.1的选择": "这是number one的选择"},
             ),
+            *(rule for rule in english_words.WORD_RULES if rule.name in _ALSO_IN_CHINESE),
             Rule(
                 "Roman numeral",
                 _ROMAN,
@@ -218,6 +229,12 @@ def chinese_tables() -> Tables:
             ),
         ),
         codes=(
+            Rule(
+                "unit by itself",
+                _LONE_UNIT,
+                lambda match: UNITS[match[0]].zh,
+                {"每㎡5万元": "每平方米五万元"},
+            ),
             Rule(
                 "language of programs",
                 _LANGUAGE_NAME,

@@ -22,7 +22,9 @@ _ENTITY = r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,10});"
 _INLINE = re.compile(
     f"(?P<note>{_ANNOTATION})|(?P<link>{_LINK})|(?P<html>{_TAG})|(?P<entity>{_ENTITY})"
     # Emphasis: doubled marks anywhere; single ones at the edge of words.
-    r"|(?P<mark>\*\*++|__++|~~++|`++"
+    # `quoted' in the manner of TeX.
+    r"|(?P<quote>`{1,2}+(?=[^`'\n]{1,200}'))"
+    r"|(?P<mark>\*\*++|__++|~~++|(?<!`)`{1,2}(?!`)"
     r"|(?<![A-Za-z0-9)\u3400-\u9fff])[*_](?=[^\s*_\d])|(?<=[^\s*_])[*_](?![A-Za-z0-9(*_]))"
 )
 _INLINE_SIGN = re.compile(r"[<\[&*_~`]")
@@ -42,7 +44,8 @@ _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+")
 _CLOSING_HASHES = re.compile(r" +#{1,6} *$")
 _BULLET = re.compile(r"[ \t]*(?:[-*+–—]|[•●○▪■◆◦‣·→☺])[ \t]+(?:\[[ xX]?\][ \t]+)?|[ \t]*[•●▪■◆]")
 _NUMBERED = re.compile(
-    r"[ \t]*(?:\((?P<a>\d{1,2})\)|(?P<b>\d{1,3})(?:[.)](?=[ \t])|、))[ \t]*(?=\S)"
+    r"[ \t]*(?:\((?=\d{1,2}\)))?(?P<number>\d{1,3})(?:[.)](?=[ \t])|(?<=\(\d)\)|(?<=\(\d\d)\)|、)"
+    r"[ \t]*(?=\S)"
 )
 _QUOTE = re.compile(r"[ \t]*>[> ]*")
 _FENCE = re.compile(r"[ \t]*(?:```|~~~)[\w+-]{0,30}[ \t]*$")
@@ -88,7 +91,7 @@ def _inline_edits(text: str) -> Iterator[Edit]:
                 continue
             new = " " if new == "\xa0" else new
         else:
-            new = ""
+            new = "‘" if match["quote"] else ""
         yield Edit(match.start(), match.end(), new)
 
 
@@ -104,9 +107,10 @@ def _line_edits(text: str) -> Iterator[Edit]:
         else:
             start = _start_of(line)
             if start is not None:
-                edit, firm = start
-                yield Edit(begin + edit.begin, begin + edit.end, edit.new)
-                tail = _CLOSING_HASHES.search(line, edit.end) if "#" in line[:7] else None
+                edits, firm = start
+                for edit in edits:
+                    yield Edit(begin + edit.begin, begin + edit.end, edit.new)
+                tail = _CLOSING_HASHES.search(line, edits[-1].end) if "#" in line[:7] else None
                 if tail:
                     yield Edit(begin + tail.start(), end, "")
             elif _TABLE_ROW.match(line):
@@ -118,22 +122,22 @@ def _line_edits(text: str) -> Iterator[Edit]:
         begin = end + 1
 
 
-def _start_of(line: str) -> tuple[Edit, bool] | None:
-    """What to do with a heading's, an item's or a quote's mark, and whether a firm break ends it."""
+def _start_of(line: str) -> tuple[list[Edit], bool] | None:
+    """How the mark of a heading, an item or a quote goes, and whether the line's break is firm."""
+    edits: list[Edit] = []
     for pattern in (_HEADING, _BULLET):
         match = pattern.match(line)
         if match:
-            number = _NUMBERED.match(line, match.end())
-            if number:
-                match = number
-                break
-            return Edit(0, match.end(), ""), True
-    else:
-        match = _NUMBERED.match(line)
-    if match:
-        return Edit(0, match.end(), f"{match['a'] or match['b']}, "), True
+            edits.append(Edit(0, match.end(), ""))
+            break
+    number = _NUMBERED.match(line, edits[0].end if edits else 0)
+    if number:
+        # The number itself is spoken, its sign is a pause.
+        edits.append(Edit(number.end("number"), number.end(), ", "))
+    if edits:
+        return edits, True
     match = _QUOTE.match(line)
-    return (Edit(0, match.end(), ""), False) if match else None
+    return ([Edit(0, match.end(), "")], False) if match else None
 
 
 def _row_edits(line: str, begin: int) -> Iterator[Edit]:

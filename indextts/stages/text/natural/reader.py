@@ -18,7 +18,7 @@ from indextts.stages.text.natural.grammar import Tables, tables_of
 from indextts.stages.text.natural.languages import LanguageRuns, language_runs
 from indextts.stages.text.natural.markup import strip_markup
 from indextts.stages.text.natural.pinyin import read_pinyin
-from indextts.stages.text.natural.rules import first_hit, listed
+from indextts.stages.text.natural.rules import Rule, first_hit, listed
 from indextts.stages.text.spans import Kind, Span, Tracked
 
 _TOKEN = re.compile(
@@ -26,13 +26,18 @@ _TOKEN = re.compile(
     r"|(?P<space> +)|(?P<other>.)",
     re.DOTALL,
 )
+# Words, signs and numbers between two questions whether to go on.
+_CHECK_EVERY = 16
 # What may stand at the beginning of a number's reading.
 _NUMBER_SIGNS = frozenset("-–−+±~≈<>≤≥$€£¥₩₹₽#(.'")
 _SUM_SIGNS = frozenset("-–—~−+÷×*=/<>≤≥≠≈")
 _ADDRESS_SIGNS = frozenset(".@:/_-+\\")
-_MAIL_AHEAD = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]")
+# A mail address or a host that begins with a digit.
+_ADDRESS_AHEAD = re.compile(
+    r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]|[A-Za-z0-9-]{2,40}(?:\.[A-Za-z0-9-]{1,40}){0,3}\.[a-z]{2}"
+)
 _CURRENCY_WORDS = frozenset(
-    listed("US A C S HK NT CN JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF")
+    listed("US A C S HK NT CN Rs JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF")
 )
 # Words that begin a reading, in any case; others pass without a look at the rules.
 _CUE_WORDS = frozenset(
@@ -68,7 +73,7 @@ class NaturalReader:
 
         Args:
             text: any text without half surrogates.
-            check: asked between sentences; raises what ends the work.
+            check: asked every few words; raises what ends the work.
         """
         tracked = strip_markup(self._folder.fold(text))
         runs = language_runs(tracked.text, check)
@@ -89,11 +94,13 @@ class NaturalReader:
     ) -> Iterator[Span]:
         text = tracked.text
         at = plain = begin
+        step = 0
         while at < end:
-            if text[at] in "\n.。,，":
+            step += 1
+            if step % _CHECK_EVERY == 0:
                 check()
             found = self._at(text, at, runs)
-            if found is None:
+            if found is None or found[0] > end:
                 token = _TOKEN.match(text, at)
                 at = token.end() if token else at + 1
                 continue
@@ -106,77 +113,71 @@ class NaturalReader:
             yield _span(tracked, plain, end, text[plain:end], Kind.WORDS)
 
     def _at(self, text: str, at: int, runs: LanguageRuns) -> tuple[int, str, Kind] | None:
-        """What is read at a place, or None where a plain word stands."""
+        """What is read at a place: its end, the words, the kind; None for a plain word."""
         token = _TOKEN.match(text, at)
         if token is None or token.lastgroup in ("han", "space"):
             return None
         language = runs.at(at)
         tables = self._tables[language]
         if token.lastgroup == "word":
-            return self._word(text, at, token, tables, language)
-        sign = token[0]
-        if token.lastgroup == "digit":
-            if _MAIL_AHEAD.match(text, at):
-                hit = first_hit(tables.addresses, text, at)
-                if hit:
-                    return hit.end, hit.words, Kind.READING
-            hit = first_hit(tables.numbers, text, at)
-            return (hit.end, hit.words, Kind.READING) if hit else None
-        return self._sign(text, at, sign, tables, language)
+            following = text[token.end() : token.end() + 1]
+            if following.isdecimal():
+                pinyin = read_pinyin(text, at, chinese=language == "zh")
+                if pinyin:
+                    return *pinyin, Kind.READING
+            rules = _word_rules(token[0], following, tables)
+        elif token.lastgroup == "digit":
+            rules = _digit_rules(text, at, tables)
+        else:
+            rules = _sign_rules(text, at, tables)
+        hit = first_hit(rules, text, at)
+        if hit is not None:
+            return hit.end, hit.words, Kind.READING
+        return _sign(text, at, tables) if token.lastgroup == "other" else None
 
-    def _word(
-        self, text: str, at: int, token: re.Match[str], tables: Tables, language: Language
-    ) -> tuple[int, str, Kind] | None:
-        word, following = token[0], text[token.end() : token.end() + 1]
-        if following.isdecimal():
-            pinyin = read_pinyin(text, at, chinese=language == "zh")
-            if pinyin:
-                return *pinyin, Kind.READING
-        if following in _ADDRESS_SIGNS or following.isdecimal():
-            hit = first_hit(tables.addresses, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
-        if following.isdecimal() or following in "+#.":
-            hit = first_hit(tables.codes, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
-        if word in _CURRENCY_WORDS:
-            hit = first_hit(tables.numbers, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
-        small = word.lower()
-        cued = small in _CUE_WORDS or following == "." or "'s" in small or set(word) <= _ROMAN
-        if cued or (following == "/" and len(word) == 1):
-            hit = first_hit(tables.words, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
+
+def _word_rules(word: str, following: str, tables: Tables) -> Iterator[Rule]:
+    """The rules that a word may begin; `following` is the character behind it."""
+    if following in _ADDRESS_SIGNS or following.isdecimal():
+        yield from tables.addresses
+    if following in "+#.²³" or following.isdecimal():
+        yield from tables.codes
+    if word in _CURRENCY_WORDS:
+        yield from tables.numbers
+    small = word.lower()
+    cued = small in _CUE_WORDS or following == "." or "'s" in small or set(word) <= _ROMAN
+    if cued or (following == "/" and len(word) == 1):
+        yield from tables.words
+
+
+def _digit_rules(text: str, at: int, tables: Tables) -> Iterator[Rule]:
+    if _ADDRESS_AHEAD.match(text, at):
+        yield from tables.addresses
+    yield from tables.numbers
+
+
+def _sign_rules(text: str, at: int, tables: Tables) -> Iterator[Rule]:
+    sign, front = text[at], text[at - 1 : at] if at else ""
+    if sign in _SUM_SIGNS:
+        yield from tables.sums
+    if sign in _NUMBER_SIGNS and not (front.isascii() and front.isalnum() and sign in "-–.'("):
+        yield from tables.numbers
+    if sign in "@#/\\.~" and not front.isalnum() and at + 1 < len(text):
+        yield from tables.addresses
+
+
+def _sign(text: str, at: int, tables: Tables) -> tuple[int, str, Kind] | None:
+    """A mark, a sign with a name, or a silent one; None for a letter of another script."""
+    mark = read_mark(text, at)
+    if mark is not None:
+        return mark
+    sign = text[at]
+    name = tables.signs.get(sign, "")
+    if sign.isalpha() and not name:
         return None
-
-    def _sign(
-        self, text: str, at: int, sign: str, tables: Tables, language: Language
-    ) -> tuple[int, str, Kind] | None:
-        front = text[at - 1 : at] if at else ""
-        behind = text[at + 1 : at + 2]
-        if sign in _SUM_SIGNS:
-            hit = first_hit(tables.sums, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
-        if sign in _NUMBER_SIGNS and not (front.isalnum() and front.isascii() and sign in "-–.'("):
-            hit = first_hit(tables.numbers, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
-        if sign in "@#/\\.~" and not front.isalnum() and behind:
-            hit = first_hit(tables.addresses, text, at)
-            if hit:
-                return hit.end, hit.words, Kind.READING
-        mark = read_mark(text, at)
-        if mark is not None:
-            return mark
-        name = tables.signs.get(sign, "")
-        kind = Kind.PAUSE if name == "," else Kind.READING
-        if sign.isalpha() and not name:
-            return None  # a letter of another script
-        return at + 1, name or " ", kind
+    if sign == "/" and text[at - 1 : at + 2] == " / ":
+        name = ","  # between verses
+    return at + 1, name or " ", Kind.PAUSE if name == "," else Kind.READING
 
 
 def _span(tracked: Tracked, begin: int, end: int, words: str, kind: Kind) -> Span:

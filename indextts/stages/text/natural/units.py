@@ -204,6 +204,7 @@ CURRENCIES: Mapping[str, Currency] = {
     "KRW": Currency("won", "won", "", "", "韩元"),
     "₹": Currency("rupee", "rupees", "paisa", "paise", "卢比"),
     "INR": Currency("rupee", "rupees", "paisa", "paise", "卢比"),
+    "Rs.": Currency("rupee", "rupees", "paisa", "paise", "卢比"),
     "₽": Currency("ruble", "rubles", "", "", "卢布"),
     "CHF": Currency("Swiss franc", "Swiss francs", "", "", "瑞士法郎"),
 }

@@ -17,8 +17,8 @@ from indextts.stages.decoding.cuda_graph import GraphedSession, StaticStep
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.session import NativeSession
 from indextts.stages.semantic_gpt import SemanticGPT
-from tests.indextts import pretend_cuda
 from tests.indextts.pretend_cuda import PretendCuda, PretendTensor
+from tests.indextts.pretend_streams import Graph
 from tests.indextts.small_models import small_gpt
 
 LIMITS = [16, 11]
@@ -177,7 +177,7 @@ def test_a_replay_of_nothing_is_found_out(
     """As when a step is recorded on another device's stream."""
     model, options = make_model(PRETEND), SamplingOptions(num_beams=beams)
     expected = speak(free(model), options)
-    monkeypatch.setattr(pretend_cuda._Graph, "replay", lambda self: None)
+    monkeypatch.setattr(Graph, "replay", lambda self: None)
     decoder = CodeDecoder(model, "off")
     assert speak(decoder, options) == expected
     assert not decoder.cuda_graphs
@@ -234,13 +234,13 @@ def test_recordings_of_a_stream_share_their_memory(
     gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools: list[Any] = []
-    begin = pretend_cuda._Graph.capture_begin
+    begin = Graph.capture_begin
 
     def spy(self: Any, pool: Any = None, **options: Any) -> None:
         pools.append(pool)
         begin(self, pool, **options)
 
-    monkeypatch.setattr(pretend_cuda._Graph, "capture_begin", spy)
+    monkeypatch.setattr(Graph, "capture_begin", spy)
     decoder = CodeDecoder(make_model(PRETEND), "off")
     for _ in range(2):
         speak(decoder, SamplingOptions())
