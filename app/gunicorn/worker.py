@@ -16,6 +16,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import errors as parsing
 from gunicorn.workers.gthread import ThreadWorker
+from werkzeug.exceptions import RequestTimeout
 
 from app.gunicorn.lobby import Guest, Head, Lobby
 from app.request_id import use_request_id
@@ -23,13 +24,13 @@ from app.runner.process import exit_process
 from app.settings import load_settings
 from app.web.client import ClientSocket, Patience
 
-_TOO_SLOW = ("request_timeout", "The request did not arrive in time")
 # What the parser refuses before Flask sees it; every other parse error is a 400.
 _STATUS_BY_ERROR: tuple[tuple[type[Exception], int, str, str], ...] = (
     (parsing.LimitRequestLine, 414, "uri_too_long", "The address is too long"),
     (parsing.LimitRequestHeaders, 431, "headers_too_large", "The request headers are too large"),
     (parsing.ExpectationFailed, 417, "expectation_failed", "This Expect is not supported"),
     (parsing.UnsupportedTransferCoding, 501, "not_implemented", "This coding is not supported"),
+    (RequestTimeout, 408, "request_timeout", "The request did not arrive in time"),
     (parsing.ParseException, 400, "bad_request", "The request cannot be understood"),
 )
 
@@ -139,13 +140,12 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
         self.method_queue.defer(self.finish_request, conn, future)
 
     def _missed(self, guest: Guest) -> None:
-        if guest.head:
-            answer = error_response(408, *_TOO_SLOW, uuid.uuid4().hex)
-            try:
-                guest.conn.sock.send(answer)
-            except OSError:
-                self.log.debug("a client that was too slow did not wait for its answer")
-        self._drop(guest)
+        if not guest.head:
+            self._drop(guest)
+            return
+        self.handle_error(None, guest.conn.sock, guest.conn.client, RequestTimeout())
+        self.nr_conns -= 1
+        self._close(guest.conn, graceful=True)
 
     def _drop(self, guest: Guest) -> None:
         self.nr_conns -= 1
@@ -165,15 +165,11 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
         meanwhile.  A body that was refused unread must be taken in, or the client sees a reset
         instead of the answer, and Nginx sees a broken instance.
         """
-        try:
-            if not graceful:
-                raise ConnectionError
-            conn.sock.shutdown(socket.SHUT_WR)
+        if graceful and _end_sending(conn.sock):
+            self.nr_conns += 1  # Gunicorn has counted it off
             self._lobby.see_off(conn)
-        except OSError:  # closed already, or gone
+        else:
             util.close(conn.sock)
-            return
-        self.nr_conns += 1  # Gunicorn has counted it off
 
     # -- requests --------------------------------------------------------------------------
 
@@ -206,6 +202,15 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
             client.sendall(error_response(status, code, detail, request_id))
         except OSError:
             self.log.debug("the client did not wait for the answer to request %s", request_id)
+
+
+def _end_sending(connection: socket.socket) -> bool:
+    """Tell the client that nothing follows; False when it is closed already, or gone."""
+    try:
+        connection.shutdown(socket.SHUT_WR)
+    except OSError:
+        return False
+    return True
 
 
 def _describe(error: Exception) -> tuple[int, str, str]:
