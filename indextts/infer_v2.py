@@ -26,6 +26,7 @@ from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.networks import choose_device, choose_precision, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
+from indextts.stages.text import check_normalization
 from indextts.stream import SpeechStream, collect
 from indextts.utils.audio_file import read_audio, write_wav
 from indextts.utils.lru import CacheStats
@@ -47,7 +48,10 @@ class IndexTTS2:
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         deepspeed: "auto" or "off".
-        verbalizer: who reads numbers and signs, "wetext" or "wetextprocessing".
+        verbalizer: who reads numbers and signs in the reference's way, "wetext" or
+            "wetextprocessing".
+        normalization: how texts are read where a request does not say: "natural" as a person
+            reads them, "reference" as the original does, "off" for texts that are spoken already.
         cache_bytes: bound on what is remembered of reference clips.
 
     Raises:
@@ -63,12 +67,16 @@ class IndexTTS2:
         deepspeed: str = "auto",
         *,
         verbalizer: str = "wetext",
+        normalization: str = "natural",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
         self.precision = choose_precision(precision, self._device)
-        self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
+        self.normalization = check_normalization(normalization)
+        self._networks = load_networks(
+            self.model_dir, self._device, self.precision, verbalizer, self.normalization
+        )
         self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
         self._decoder = CodeDecoder(self._networks.gpt, deepspeed)
 

@@ -147,6 +147,32 @@ def resolve_model_files(model_dir: Path, config: ModelConfig) -> ModelFiles:
     )
 
 
+@dataclass(frozen=True)
+class TextFiles:
+    """What reading a text takes: the vocabulary, and the optional tables beside it."""
+
+    bpe: Path
+    phonemes: Path | None
+    glossary: Path | None
+
+
+def resolve_text_files(model_dir: Path, config: ModelConfig) -> TextFiles:
+    """Find the files for reading, in a directory that may have no weights; raises as above."""
+    found: dict[str, Path] = {}
+    for wanted in wanted_files(model_dir, config):
+        if wanted.name in ("bpe", "phonemes"):
+            files = wanted.found()
+            if files is None:
+                raise wanted.missing(model_dir)
+            found[wanted.name] = files[0]
+    glossary = model_dir / "glossary.yaml"
+    return TextFiles(
+        bpe=found["bpe"],
+        phonemes=found.get("phonemes"),
+        glossary=glossary if _is_file(glossary) else None,
+    )
+
+
 def wanted_files(model_dir: Path, config: ModelConfig) -> tuple[Wanted, ...]:
     """Everything the engine cannot do without.
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,12 @@ EMOTIONS = (
     "surprised",
     "calm",
 )
+
+
+# How a text is read: as a person reads it aloud, as the original does, or not at all because it
+# is spoken text already.
+Normalization = Literal["natural", "reference", "off"]
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +93,8 @@ class SynthesisRequest:
         quick_streaming_tokens: keeps the first segments short and decodes 1, 1, 2, 4 ... of them
             together instead of as many as possible, so that the first sound comes soon (0 = off).
         segments_per_batch: how many segments are decoded together at most.
+        normalization: how the text is read: "natural", "reference" or "off"; None is the engine's
+            own way.
         sampling: how codes are drawn: changes of the model's defaults, or all options.
     """
 
@@ -101,6 +110,7 @@ class SynthesisRequest:
     max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default
     quick_streaming_tokens: int = options.QUICK_TOKENS.default
     segments_per_batch: int = 4
+    normalization: Normalization | None = None
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
 
     def __post_init__(self) -> None:
@@ -122,6 +132,10 @@ class SynthesisRequest:
         options.INTERVAL_SILENCE.check(self.interval_silence)
         options.MAX_TEXT_TOKENS.check(self.max_text_tokens_per_segment)
         options.QUICK_TOKENS.check(self.quick_streaming_tokens)
+        check(
+            self.normalization in (None, *NORMALIZATIONS),
+            f"normalization must be one of {', '.join(NORMALIZATIONS)}",
+        )
         check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
 
 
@@ -188,6 +202,7 @@ class SegmentAudio:
         sample_rate: in Hz.
         pause: samples of silence that belong behind this segment (0 for the last one).
         truncated: the length bound was hit; the end of the segment may be missing.
+        spoken_text: the words that were spoken, as people write them.
     """
 
     index: int
@@ -199,6 +214,7 @@ class SegmentAudio:
     sample_rate: int
     pause: int
     truncated: bool
+    spoken_text: str = ""
 
     def with_pause(self) -> NDArray[np.float32]:
         """The waveform and the silence behind it: float32 [samples + pause]."""

@@ -1,6 +1,6 @@
-"""The ``indextts`` command: reads its arguments and hands over to one of three actions.
+"""The ``indextts`` command: reads its arguments and hands over to one of four actions.
 
-The actions are imported when they are used: ``--help`` and ``download`` work without torch.
+The actions are imported when they are used: only speaking and checking need torch.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ actions:
   indextts TEXT --speaker CLIP ...   speak (the options above)
   indextts download ...              fetch the model files
   indextts check DIR                 is the model directory complete and sound?
+  indextts read TEXT ...             show how a text is read, without speaking it
 
-  A text that is exactly "download" or "check" is passed with --text.
+  A text that is exactly "download", "check" or "read" is passed with --text.
 
 examples:
   indextts download --dir models/IndexTTS
   indextts check models/IndexTTS
   indextts "Hello there." --speaker voice.wav
 
-"indextts download --help" and "indextts check --help" tell more.
+"indextts download --help" and so on tell more.
 """
 
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     first = next((argument for argument in arguments if argument != _DEBUG), None)
-    name = first if first in ("download", "check") else "speak"
+    name = first if first in ("download", "check", "read") else "speak"
     if name != "speak":
         arguments.remove(name)
     action = _load(name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from indextts.model_files import AUTO, MODEL_DIRS
+from indextts.request import NORMALIZATIONS
 
 if TYPE_CHECKING:
     from indextts.request import Progress, Synthesis
@@ -105,10 +106,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
     engine.add_argument("--deepspeed", default="auto", choices=("auto", "off"))
     engine.add_argument(
+        "--normalization",
+        default="natural",
+        choices=NORMALIZATIONS,
+        help='how the text is read; "indextts read TEXT --compare" shows it (default %(default)s)',
+    )
+    engine.add_argument(
         "--verbalizer",
         default="wetext",
         choices=("wetext", "wetextprocessing"),
-        help="reads numbers and signs",
+        help="reads numbers and signs for --normalization reference",
     )
 
 
@@ -152,7 +159,12 @@ def run(args: argparse.Namespace) -> int:
         ),
     )
     engine = IndexTTS2(
-        args.model_dir, args.device, args.precision, args.deepspeed, verbalizer=args.verbalizer
+        args.model_dir,
+        args.device,
+        args.precision,
+        args.deepspeed,
+        verbalizer=args.verbalizer,
+        normalization=args.normalization,
     )
     if engine.model_notice:
         sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")

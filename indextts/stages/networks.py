@@ -13,6 +13,7 @@ from indextts.config import ModelConfig, load_model_config
 from indextts.errors import ConfigError
 from indextts.layers.rep_codec import RepCodec
 from indextts.model_files import ModelFiles, resolve_model_files
+from indextts.request import Normalization
 from indextts.stages.acoustic import load_acoustic_model
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.emotion import EmotionMatrix, load_emotion_matrix
@@ -68,7 +69,11 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def load_networks(
-    model_dir: Path, device: torch.device, precision: str, verbalizer: str
+    model_dir: Path,
+    device: torch.device,
+    precision: str,
+    verbalizer: str,
+    normalization: Normalization = "natural",
 ) -> Networks:
     """Read a model directory.
 
@@ -87,7 +92,14 @@ def load_networks(
     acoustic = load_acoustic_model(files.s2mel, config.s2mel, device)
     networks = Networks(
         config=config,
-        text=load_text_front_end(files.bpe, files.phonemes, files.glossary, verbalizer),
+        text=load_text_front_end(
+            files.bpe,
+            files.phonemes,
+            files.glossary,
+            verbalizer,
+            normalization,
+            config.segmentation,
+        ),
         gpt=gpt,
         reference=ReferenceNetworks(
             features=load_semantic_features(

@@ -25,7 +25,7 @@ from indextts.stages.emotion import scale_vector
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
 from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
-from indextts.stages.text import Segment
+from indextts.stages.text import Segment, unknown_warning
 
 
 class SynthesisRun:
@@ -85,10 +85,11 @@ class SynthesisRun:
             self.request.text,
             min(self.request.max_text_tokens_per_segment, longest),
             self.request.quick_streaming_tokens,
+            self.request.normalization,
+            self._control.check,
         )
         if result.unknown:
-            shown = " ".join(result.unknown)
-            self.warnings.append(f"characters that the model does not know: {shown}")
+            self.warnings.append(unknown_warning(result.unknown))
         return result.segments
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
@@ -163,6 +164,7 @@ class SynthesisRun:
                 sample_rate=self._sample_rate,
                 pause=self._pause if i + 1 < len(segments) else 0,
                 truncated=result.truncated,
+                spoken_text=segments[i].spoken_text,
             )
 
     @property

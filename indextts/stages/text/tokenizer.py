@@ -15,6 +15,8 @@ _CJK = re.compile(
     "([\u1100-\u11ff\u2e80-\ua4cf\ua840-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff65-\uffdc"
     "\U00020000-\U0002ffff])"
 )
+# The blanks that space_cjk sets.
+CJK_BLANKS = re.compile(f" (?={_CJK.pattern})|(?<={_CJK.pattern}) ")
 _SPECIAL_PIECES = ("<s>", "</s>", "<unk>")
 UNKNOWN_ID = 2
 

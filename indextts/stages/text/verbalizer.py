@@ -20,11 +20,11 @@ _WETEXTPROCESSING_VERSION = "1.0.4.1"
 class Verbalizer(Protocol):
     """Writes a text out in words; may raise on text it cannot read.  Safe for many threads."""
 
-    def zh(self, text: str) -> str:
-        """Text of the Chinese path, which may hold Latin words."""
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        """Text of the Chinese path, which may hold Latin words; `check` is asked now and then."""
         ...
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
         """Text of the English path."""
         ...
 
@@ -53,17 +53,26 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
     )
 
 
+def load_simplifier() -> Callable[[str], str]:
+    """wetext's step from traditional Chinese characters to simplified ones.
+
+    Raises:
+        ConfigError: wetext is not installed.
+    """
+    return _WetextGrammar().simplify
+
+
 class RuledWetext:
     """wetext's grammars under the rules of :mod:`indextts.stages.text.rules`."""
 
     def __init__(self) -> None:
         self._grammar = _WetextGrammar()
 
-    def zh(self, text: str) -> str:
-        return read_chinese(self._grammar, text)
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        return read_chinese(self._grammar, text, check)
 
-    def en(self, text: str) -> str:
-        return read_english(self._grammar, text)
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        return read_english(self._grammar, text, check)
 
 
 class _WetextGrammar:
@@ -114,11 +123,13 @@ class PlainWetext:
         self._english: Callable[[str], str] = Normalizer(lang="en", operator="tn").normalize
         self._lock = threading.Lock()
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._chinese(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._english(text)
 
@@ -152,11 +163,13 @@ class WeTextProcessing:
             # It adds a handler that writes to stderr with every load.
             logging.getLogger(name).handlers.clear()
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._chinese(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._english(text)
 
