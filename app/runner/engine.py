@@ -28,7 +28,7 @@ from indextts.errors import (
     TextError,
 )
 from indextts.facts import ModelFacts
-from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, Option
+from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, STREAM_QUICK_TOKENS, Option
 from indextts.request import (
     EMOTIONS,
     Control,
@@ -45,6 +45,7 @@ __all__ = [
     "MAX_SEED",
     "OPTIONS",
     "QUICK_TOKENS",
+    "STREAM_QUICK_TOKENS",
     "VERSION",
     "AudioError",
     "CancelledError",
