@@ -11,8 +11,8 @@ FROM ${PYTHON_IMAGE} AS dependencies
 WORKDIR /build
 # Extras of the Python package, e.g. jwt,redis
 ARG EXTRAS=""
-# pip reads this one.  PyPI's torch for x86-64 brings CUDA's libraries along, which need only the
-# driver of the host; with an index of CPU builds here the cpu image is some 4 GB smaller.
+# pip reads this one.  PyPI's torch for x86-64 brings CUDA 13's libraries along, which need only the
+# driver of the host, 580 or newer; with an index of CPU builds here the cpu image is some 4 GB smaller.
 ARG PIP_EXTRA_INDEX_URL=""
 COPY pyproject.toml constraints.txt deploy/docker/requirements.py ./
 RUN python requirements.py pyproject.toml "${EXTRAS}" > requirements.txt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -12,6 +13,7 @@ from app.clips.decode import ClipLimits
 from app.clips.fetch.policy import FetchPolicy
 from app.clips.loader import ClipLoader
 from app.metrics import Metrics
+from app.places import Places
 from app.routes import health, metrics
 from app.routes.docs import make_docs_blueprint
 from app.routes.openapi import openapi_document
@@ -32,6 +34,8 @@ from app.web.hooks import register_request_hooks
 from app.web.rate_limit import make_rate_limiter
 
 log = logging.getLogger(__name__)
+
+STREAM_RETRY_SECONDS = 5
 
 
 def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flask:
@@ -88,6 +92,7 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
         speech=SpeechService(runner, _make_clips(settings), counters),
+        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
     )
 
 
@@ -99,6 +104,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             precision="fp32" if device == "cpu" else settings.precision,
             deepspeed=settings.deepspeed,
             verbalizer=settings.verbalizer,
+            normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
         )
         return engine_factory(settings.engine)(options)
@@ -109,6 +115,11 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
         load_failure_seconds=settings.load_failure_seconds,
     )
     return InferenceRunner(load, policy, exit_process, counters)
+
+
+def _places(what: str, places: int, retry_seconds: float) -> Places:
+    """Places of which one caller may have half."""
+    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
 
 
 def _make_clips(settings: Settings) -> ClipLoader:
@@ -124,4 +135,5 @@ def _make_clips(settings: Settings) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    return ClipLoader(policy, limits)
+    places = _places("downloads", settings.download_places, settings.fetch_seconds)
+    return ClipLoader(policy, limits, places)

@@ -90,7 +90,10 @@ class Metrics:
             registry=registry,
         )
         self.streams_broken = Counter(
-            "indextts_streams_broken", "Streams that did not reach their end", registry=registry
+            "indextts_streams_broken",
+            "Streams that did not reach their end: the client left, or the speech failed",
+            ["reason"],
+            registry=registry,
         )
         self.streams_open = _live_gauge(registry, "streams_open", "Streams being sent")
         self.queue_length = _live_gauge(registry, "queue_length", "Requests waiting")
@@ -132,11 +135,11 @@ class Metrics:
         """A stream begins."""
         self.streams_open.inc()
 
-    def stream_closed(self, *, broken: bool) -> None:
-        """A stream is over; `broken` says that its end is missing."""
+    def stream_closed(self, broken: str) -> None:
+        """A stream is over; `broken` says why its end is missing: "client", "failure" or ""."""
         self.streams_open.dec()
         if broken:
-            self.streams_broken.inc()
+            self.streams_broken.labels(broken).inc()
 
     def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
         """See :class:`app.runner.status.RunnerObserver`."""

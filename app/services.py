@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from app.metrics import Metrics
+from app.places import Places
 from app.runner.runner import InferenceRunner
 from app.runner.watchdog import Watchdog
 from app.settings import Settings
@@ -28,6 +29,7 @@ class Services:
     authenticator: Authenticator
     rate_limiter: RateLimiter | None
     speech: SpeechService
+    streams: Places
 
 
 def services() -> Services:

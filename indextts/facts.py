@@ -22,6 +22,8 @@ class ModelFacts:
     device: str | None = fact("Where the weights are: cpu, cuda:0, ...")
     precision: str | None = fact("Number format of the GPT: fp32, fp16 or bf16.")
     deepspeed_enabled: bool = fact("Whether DeepSpeed's kernels draw the codes.", False)
+    cuda_graphs: bool = fact("Whether decoding steps are recorded and replayed (CUDA).", False)
+    device_notice: str | None = fact("Why the CPU is in use although there seems to be a GPU.")
     model_name: str | None = fact("Folder of the checkpoint.")
     model_version: str | None = fact("Version that the checkpoint says it has.")
     model_notice: str | None = fact("What to know about this model before judging its speech.")

@@ -11,6 +11,7 @@ An engine holds weights and a cache, nothing of a request: threads may share it.
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts import options
+from indextts.errors import IndexTTSError
 from indextts.facts import ModelFacts
 from indextts.model_files import find_model_dir
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.decoder import CodeDecoder
-from indextts.stages.networks import choose_device, choose_precision, load_networks
+from indextts.stages.device import (
+    choose_device,
+    choose_precision,
+    cuda_problem,
+    precision_name,
+    set_cuda_arithmetic,
+)
+from indextts.stages.networks import Networks, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
@@ -35,6 +44,8 @@ from indextts.utils.output_file import SoundFile
 log = logging.getLogger(__name__)
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
+# One second; long enough for a recorded step and a sound.
+_WARM_UP_RATE, _WARM_UP_CODES = 22050, 24
 
 AudioSource = str | Path | bytes | ReferenceAudio
 
@@ -50,11 +61,18 @@ class IndexTTS2:
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         deepspeed: "auto" or "off".
-        verbalizer: who reads numbers and signs in the reference's way, "wetext" or
-            "wetextprocessing".
+        verbalizer: who reads numbers and signs in the reference's way: "wetext",
+            "wetextprocessing", or "none" for texts that are all words.
         normalization: how texts are read where a request does not say: "natural" as a person
             reads them, "reference" as the original does, "off" for texts that are spoken already.
         cache_bytes: bound on what is remembered of reference clips.
+        cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
+        tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
+            process.
+        warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+
+    Attributes:
+        device_notice: why "auto" is the CPU although there seems to be a GPU; mostly empty.
 
     Raises:
         ModelFileError: a file is missing, damaged or of another model.
@@ -71,16 +89,61 @@ class IndexTTS2:
         verbalizer: str = "wetext",
         normalization: str = "natural",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        cuda_graphs: str = "auto",
+        tf32: bool = False,
+        warm_up: bool = True,
     ) -> None:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
+        self.device_notice = cuda_problem() if device == "auto" else ""
+        if self.device_notice:
+            log.warning("%s; the CPU is in use", self.device_notice)
+        if self._device.type == "cuda":
+            set_cuda_arithmetic(tf32=tf32)
         self.precision = choose_precision(precision, self._device)
         self.normalization = check_normalization(normalization)
-        self._networks = load_networks(
+        networks = load_networks(
             self.model_dir, self._device, self.precision, verbalizer, self.normalization
         )
-        self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
-        self._decoder = CodeDecoder(self._networks.gpt, deepspeed)
+        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        if warm_up and self._device.type == "cuda":
+            self._warm_up()
+
+    @classmethod
+    def from_networks(
+        cls,
+        networks: Networks,
+        deepspeed: str = "auto",
+        *,
+        cuda_graphs: str = "auto",
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> IndexTTS2:
+        """An engine of networks that were not read from a directory; for tests and benchmarks.
+
+        Args:
+            networks: all on one device, the GPT in one of the precisions.
+            deepspeed, cache_bytes: as above.
+            cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
+        """
+        engine = cls.__new__(cls)
+        engine.model_dir = Path("networks")
+        engine.device_notice = ""
+        engine._device = networks.gpt.device
+        engine.precision = precision_name(networks.gpt.dtype)
+        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        return engine
+
+    def _assemble(
+        self, networks: Networks, deepspeed: str, cuda_graphs: str, cache_bytes: int
+    ) -> None:
+        self._networks = networks
+        self._reference = ReferenceEncoder(networks.reference, cache_bytes)
+        self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
+
+    @property
+    def networks(self) -> Networks:
+        """The stages' networks, for those who measure or compare them one by one."""
+        return self._networks
 
     @property
     def facts(self) -> ModelFacts:
@@ -89,6 +152,8 @@ class IndexTTS2:
             device=self.device,
             precision=self.precision,
             deepspeed_enabled=self.deepspeed_enabled,
+            cuda_graphs=self.cuda_graphs,
+            device_notice=self.device_notice or None,
             model_name=self.model_name,
             model_version=self.model_version,
             model_notice=self.model_notice or None,
@@ -105,6 +170,11 @@ class IndexTTS2:
     def deepspeed_enabled(self) -> bool:
         """Whether DeepSpeed's kernels draw the codes; turns False for good when they fail."""
         return self._decoder.deepspeed_enabled
+
+    @property
+    def cuda_graphs(self) -> bool:
+        """Whether decoding steps are recorded on CUDA; turns False for good when that fails."""
+        return self._decoder.cuda_graphs
 
     @property
     def sample_rate(self) -> int:
@@ -237,6 +307,25 @@ class IndexTTS2:
             return self.sample_rate, scaled.astype(np.int16)[:, None]
         output.write(result.waveform, result.sample_rate)
         return str(output_path)
+
+    def _warm_up(self) -> None:
+        """Load kernels, handles and plans by speaking a little."""
+        start = time.perf_counter()
+        noise = np.random.default_rng(0).standard_normal(_WARM_UP_RATE)
+        clip = ReferenceAudio((0.1 * noise).astype(np.float32), _WARM_UP_RATE)
+        request = SynthesisRequest(
+            "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=_WARM_UP_CODES)
+        )
+        # What it hears is not worth remembering.
+        forgetful = ReferenceEncoder(self._networks.reference, 0)
+        run = SynthesisRun(request, Control(), self._networks, forgetful, self._decoder)
+        try:
+            for _ in run.segments():
+                pass
+        except IndexTTSError as error:
+            # Noise and a model of another language need not make speech.
+            log.info("the warm-up ended early: %s", error)
+        log.info("warmed up in %.1f s", time.perf_counter() - start)
 
 
 def _audio(source: AudioSource) -> ReferenceAudio:

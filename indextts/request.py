@@ -90,11 +90,12 @@ class SynthesisRequest:
         seed: makes the result reproducible; None draws one (it is in the result).
         interval_silence: pause between segments in ms.
         max_text_tokens_per_segment: longest segment in text tokens.
-        quick_streaming_tokens: keeps the first segments short and decodes 1, 1, 2, 4 ... of them
-            together instead of as many as possible, so that the first sound comes soon (0 = off).
-        segments_per_batch: how many segments are decoded together at most.
+        quick_streaming_tokens: bound on the first segment; each one after it may be twice as long
+            as the one before, and 1, 1, 2, 4 ... of them are decoded together, so that the first
+            sound comes soon (0 = off).
         normalization: how the text is read: "natural", "reference" or "off"; None is the engine's
             own way.
+        segments_per_batch: how many segments are decoded together at most.
         sampling: how codes are drawn: changes of the model's defaults, or all options.
     """
 
@@ -195,7 +196,8 @@ class SegmentAudio:
 
     Attributes:
         index: position among `count` segments.
-        text: the segment's text pieces, joined.
+        text: the stretch of the request's text that is spoken; in the reference's reading, which
+            does not know it, the segment's text pieces, joined.
         text_tokens: number of text tokens.
         codes: int64 [n], the semantic codes.
         waveform: float32 [samples], full scale is 1.0, without pauses.

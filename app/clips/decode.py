@@ -9,7 +9,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from app.clips.containers import FORMATS, SUPPORTED, check_container
+from app.clips.av_decode import decode_with_av
+from app.clips.containers import FORMATS, SUPPORTED, av_container
 from app.clips.errors import AudioInputError, Code
 from indextts.clip_bounds import (
     DECODED_SECONDS,
@@ -40,7 +41,7 @@ class ClipLimits:
 
 
 def decode_audio(data: bytes, limits: ClipLimits) -> ReferenceAudio:
-    """Decode a WAV, FLAC, MP3, OGG or AIFF file, told apart by content.
+    """Decode a file of one of the supported formats, told apart by content.
 
     Only what the engine hears is decoded: the first 15 s and a margin.  A file that ends early is
     decoded as far as it goes where its format allows that.
@@ -59,16 +60,24 @@ def decode_audio(data: bytes, limits: ClipLimits) -> ReferenceAudio:
         raise AudioInputError("the audio is empty", Code.EMPTY)
     if len(data) > limits.max_bytes:
         raise AudioInputError(f"the audio is larger than {limits.max_bytes} bytes", Code.TOO_LARGE)
-    check_container(data)
+    container = av_container(data)
+    if container is None:
+        samples, rate = _decode_with_sndfile(data, limits)
+    else:
+        samples, rate = decode_with_av(data, container, DECODED_SECONDS, limits.max_channels)
+        _check_rate(rate)
+    _check_samples(samples, rate)
+    return ReferenceAudio(np.clip(samples, -1.0, 1.0), rate)
+
+
+def _decode_with_sndfile(data: bytes, limits: ClipLimits) -> tuple[NDArray[np.float32], int]:
     try:
         with _SequentialFile(io.BytesIO(data)) as file:
             rate = int(file.samplerate)
             _check_header(file, limits)
-            samples = _read(file, int(DECODED_SECONDS * rate))
+            return _read(file, int(DECODED_SECONDS * rate)), rate
     except soundfile.SoundFileError as error:
         raise AudioInputError("the audio file is damaged or cut off", Code.UNDECODABLE) from error
-    _check_samples(samples, rate)
-    return ReferenceAudio(np.clip(samples, -1.0, 1.0), rate)
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -92,17 +101,20 @@ def _check_header(file: soundfile.SoundFile, limits: ClipLimits) -> None:
         raise AudioInputError(
             f"the audio has more than {limits.max_channels} channels", Code.TOO_MANY_CHANNELS
         )
-    if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        raise AudioInputError(f"the sample rate must be {MIN_RATE} to {MAX_RATE} Hz", Code.BAD_RATE)
-    # FLAC that was written to a pipe does not know its length and says 2**63 - 1; of an MP3
-    # without a header that counts its frames, libsndfile guesses.
-    guessed = file.format == "MP3" or file.frames == np.iinfo(np.int64).max
-    if not guessed and file.frames > limits.max_seconds * file.samplerate:
+    _check_rate(int(file.samplerate))
+    # FLAC that was written to a pipe does not know its length and says 2**63 - 1.
+    unknown = file.frames == np.iinfo(np.int64).max
+    if not unknown and file.frames > limits.max_seconds * file.samplerate:
         raise AudioInputError(
             f"the audio is longer than {limits.max_seconds:g} seconds; of a clip the first "
             f"{USED_SECONDS:g} are heard, and 3 to 10 serve best",
             Code.TOO_LONG,
         )
+
+
+def _check_rate(rate: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioInputError(f"the sample rate must be {MIN_RATE} to {MAX_RATE} Hz", Code.BAD_RATE)
 
 
 def _read(file: soundfile.SoundFile, max_frames: int) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from app.clips.errors import ClipError
 from app.clips.fetch.download import fetch
 from app.clips.fetch.policy import FetchPolicy
 from app.clips.source import UrlSource, recognise
+from app.places import Places
 from app.runner.engine import ReferenceAudio
 
 # What a clip is for.
@@ -21,32 +22,37 @@ class ClipLoader:
     Args:
         policy: what may be fetched.
         limits: what is decoded.
+        places: how many downloads may run.
     """
 
-    def __init__(self, policy: FetchPolicy, limits: ClipLimits) -> None:
+    def __init__(self, policy: FetchPolicy, limits: ClipLimits, places: Places) -> None:
         self._policy = policy
         self._limits = limits
+        self._places = places
 
-    def load(self, role: Role, value: str | bytes, deadline: float) -> ReferenceAudio:
+    def load(self, role: Role, value: str | bytes, deadline: float, caller: str) -> ReferenceAudio:
         """Make a clip of `value`.
 
         Args:
             role: what the clip is for; an error carries it.
             value: text from the request, or the bytes of an uploaded file.
             deadline: value of ``time.monotonic()`` at which a download is given up.
+            caller: whose downloads are counted together.
 
         Raises:
             ClipError: it cannot be used, or could not be fetched in time.
+            PlacesFullError: it would be one download too many.
         """
         try:
-            data = value if isinstance(value, bytes) else self._bytes_of(value, deadline)
+            data = value if isinstance(value, bytes) else self._bytes_of(value, deadline, caller)
             return decode_audio(data, self._limits)
         except ClipError as error:
             error.clip = role
             raise
 
-    def _bytes_of(self, value: str, deadline: float) -> bytes:
+    def _bytes_of(self, value: str, deadline: float, caller: str) -> bytes:
         source = recognise(value)
         if isinstance(source, UrlSource):
-            return fetch(source.url, self._policy, deadline=deadline)
+            with self._places.take(caller):
+                return fetch(source.url, self._policy, deadline=deadline)
         return source.data

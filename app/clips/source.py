@@ -19,12 +19,15 @@ ACCEPTED = (
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+# What a clip is labelled as says nothing (browsers call Ogg a video); the content decides.
 _DATA_HEAD = re.compile(
-    r"data:(?:audio/[a-z0-9.+-]{1,64}|application/octet-stream)(?:;[a-z0-9.+_=\"-]{1,64})*;base64",
+    r"data:(?:(?:audio|video|application)/[a-z0-9.+-]{1,64})?(?:;[a-z0-9.+_=\"-]{1,64})*;base64",
     re.IGNORECASE,
 )
 _DATA_HEAD_LIMIT = 512
 _HEX_DIGITS = frozenset(string.hexdigits)
+# Blanks and line ends of ASCII, which tools put into and behind digits and base64.
+_BLANKS = {ord(character): None for character in " \t\r\n\f\v"}
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,13 @@ AudioSource = UrlSource | HexSource | DataUriSource
 def recognise(value: str) -> AudioSource:
     """Tell which kind of audio input `value` is, and decode it where it is inline.
 
-    Nothing is trimmed: blanks before, behind or inside are refused.
+    Blanks and line ends around it, and within digits and base64, are passed over, as ``xxd -p``,
+    ``base64`` and ``print(data.hex())`` make them.
 
     Raises:
         AudioInputError: it is none of them; the reason says what is accepted.
     """
+    value = value.strip(" \t\r\n\f\v")
     scheme = _SCHEME.match(value[:64])
     if scheme is None:
         return _hex_source(value)
@@ -76,8 +81,9 @@ def recognise(value: str) -> AudioSource:
 
 def _hex_source(value: str) -> HexSource:
     # A look at the head is enough to tell "wrong hexadecimal" from "something else".
-    if not value or not set(value[:MIN_HEX_LENGTH]) <= _HEX_DIGITS:
+    if not value or not set(value[:MIN_HEX_LENGTH].translate(_BLANKS)) <= _HEX_DIGITS:
         raise AudioInputError(f"the audio is not recognised: {ACCEPTED}", Code.UNRECOGNISED)
+    value = value.translate(_BLANKS)
     if len(value) < MIN_HEX_LENGTH:
         raise AudioInputError("hexadecimal audio needs more than 100 digits", Code.BAD_HEX)
     if len(value) % 2:
@@ -88,9 +94,6 @@ def _hex_source(value: str) -> HexSource:
         raise AudioInputError(
             "the hexadecimal audio holds a character that is no hexadecimal digit", Code.BAD_HEX
         ) from error
-    # fromhex skips blanks, which makes the result shorter.
-    if 2 * len(data) != len(value):
-        raise AudioInputError("the hexadecimal audio holds blanks", Code.BAD_HEX)
     return HexSource(data)
 
 
@@ -98,11 +101,10 @@ def _data_uri_source(value: str) -> DataUriSource:
     comma = value.find(",", 0, _DATA_HEAD_LIMIT)
     if comma < 0 or _DATA_HEAD.fullmatch(value, 0, comma) is None:
         raise AudioInputError(
-            "a data: URI must begin with data:audio/...;base64, or "
-            "data:application/octet-stream;base64,",
+            "a data: URI must begin with data:audio/...;base64,",
             Code.BAD_DATA_URI,
         )
-    text = value[comma + 1 :]
+    text = value[comma + 1 :].translate(_BLANKS)
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:  # binascii.Error is one

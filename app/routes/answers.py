@@ -36,7 +36,10 @@ class WholeAnswer:
 class SegmentResponse(Schema):
     """One segment of an answer."""
 
-    text = fields.Str(required=True, metadata={"description": "What is heard."})
+    text = fields.Str(
+        required=True, metadata={"description": "The part of the text that is spoken."}
+    )
+    spoken_text = fields.Str(required=True, metadata={"description": "The words that are heard."})
     start = fields.Float(required=True, metadata={"description": "Seconds from the beginning."})
     end = fields.Float(required=True, metadata={"description": "Likewise, without the pause."})
 

@@ -17,6 +17,7 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from app.clips.errors import ClipError, DownloadTimeoutError
+from app.places import PlacesFullError
 from app.request_id import current_request_id
 from app.runner.engine import (
     AudioError,
@@ -52,8 +53,13 @@ log = logging.getLogger(__name__)
 EMO_TEXT_UNAVAILABLE = (
     "This server has no model for emotion from text; use emo_vector or emo_audio."
 )
+DEADLINE_EXCEEDED = (
+    "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
+    "send a shorter text."
+)
 # What the clips of an order are called in the fields of /tts.
 CLIP_FIELDS: Mapping[str, str] = {"speaker": "spk_audio", "emotion": "emo_audio", "": "spk_audio"}
+MAX_ERRORS = 30
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 
@@ -74,8 +80,11 @@ def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) ->
         case ValidationError():
             messages: FieldErrors = error.normalized_messages()  # type: ignore[no-untyped-call]
             return validation_failed(messages)
+        case PlacesFullError():
+            detail = f"Too many {error.what} are going on"
+            return too_busy(f"{error.what}_full", detail, error.retry_after)
         case DeadlineExceededError():
-            return inference_failed("deadline_exceeded")
+            return inference_failed("deadline_exceeded", {"text": [DEADLINE_EXCEEDED]})
         # These speak of the caller's own input only.
         case TextError():
             return validation_failed({"text": [str(error)]}, "text")
@@ -114,9 +123,17 @@ def problem_body(error: ApiError) -> dict[str, Any]:
     """The body of an error answer, under the current request's id."""
     body: dict[str, Any] = {"error": error.code, "detail": error.detail}
     if error.errors:
-        body["errors"] = error.errors
+        body["errors"] = _shown(error.errors)
     body["request_id"] = current_request_id()
     return body
+
+
+def _shown(errors: FieldErrors) -> FieldErrors:
+    """As many errors as a person reads: an answer is never longer than its request deserves."""
+    if len(errors) <= MAX_ERRORS:
+        return errors
+    first = dict(list(errors.items())[:MAX_ERRORS])
+    return {**first, "_schema": [f"and {len(errors) - MAX_ERRORS} more fields"]}
 
 
 def problem_response(error: ApiError) -> Response:

@@ -41,31 +41,40 @@ def receive(parts: Services, schema: SpeechRequest) -> Received:
         werkzeug.exceptions.HTTPException: wrong content type, too large.
     """
     deadline = time.monotonic() + parts.settings.request_seconds
-    admit(parts)
+    caller = admit(parts)
     fields, uploads = read_body(request, schema)
     vector = fields["emo_vector"]
     order = SpeechOrder(
         text=fields["text"],
         speaker=_clip("spk_audio", fields, uploads),
-        caller=Caller(client_gone(request.environ.get("gunicorn.socket")), current_request_id()),
+        caller=Caller(
+            name=caller,
+            gone=client_gone(request.environ.get("gunicorn.socket")),
+            request_id=current_request_id(),
+        ),
         deadline=deadline,
         emotion=_clip("emo_audio", fields, uploads) if fields["emo_audio"] is not None else None,
         emo_vector=None if vector is None else tuple(vector),
         emo_text=fields["emo_text"],
         seed=fields["seed"],
+        normalization=fields["normalization"],
         options={option.name: fields[option.name] for option in OPTIONS},
     )
     return Received(order, fields)
 
 
-def admit(parts: Services) -> None:
-    """Raises ApiError where the caller has no key, or has used up their allowance."""
+def admit(parts: Services) -> str:
+    """Who calls: a hash of their key, or their address.
+
+    Raises:
+        ApiError: 401 without a valid key, 429 where the caller has used up their allowance.
+    """
     caller = parts.authenticator.identify(request)
-    if parts.rate_limiter is None:
-        return
-    wait = parts.rate_limiter.wait_seconds(caller)
-    if wait > 0:
-        raise too_busy("rate_limited", "Too many requests", max(1, math.ceil(wait)))
+    if parts.rate_limiter is not None:
+        wait = parts.rate_limiter.wait_seconds(caller)
+        if wait > 0:
+            raise too_busy("rate_limited", "Too many requests", max(1, math.ceil(wait)))
+    return caller
 
 
 def _clip(name: str, fields: dict[str, Any], uploads: Uploads) -> ClipInput:

@@ -10,6 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate, valida
 from app.runner.engine import (
     EMOTIONS,
     MAX_SEED,
+    NORMALIZATIONS,
     OPTIONS,
     QUICK_TOKENS,
     STREAM_QUICK_TOKENS,
@@ -44,6 +45,16 @@ class Whole(fields.Integer):
         if not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
+
+
+class ShortList(fields.List[Any]):
+    """A list whose length is judged before its elements, each of which could be an error."""
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> list[Any]:
+        if isinstance(value, list):
+            for validator in self.validators:
+                validator(value)
+        return super()._deserialize(value, *args, **more)
 
 
 class TextLength(validate.Length):
@@ -101,7 +112,7 @@ class SpeechRequest(Schema):
         allow_none=True,
         metadata={"description": f"A clip whose emotion is taken over. {_AUDIO_HELP}"},
     )
-    emo_vector = fields.List(
+    emo_vector = ShortList(
         Number(allow_nan=False, validate=validate.Range(0, 1.2)),
         load_default=None,
         allow_none=True,
@@ -120,8 +131,19 @@ class SpeechRequest(Schema):
         metadata={"description": "Repeats a result; without it one is drawn and told."},
     )
 
+    normalization = fields.Str(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(NORMALIZATIONS),
+        metadata={
+            "description": "How the text is read: natural, as a person reads it; reference, as the "
+            "original implementation does; off, for a text that is spoken as it stands."
+        },
+    )
+
     def __init__(self, max_text_chars: int) -> None:
         super().__init__()
+        self.max_text_chars = max_text_chars
         limit = TextLength(min=1, max=max_text_chars)
         # New lists: marshmallow's copies of a field share the list of the class.
         self.fields["text"].validators = [limit]

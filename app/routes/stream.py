@@ -7,6 +7,7 @@ from contextlib import closing
 
 from flask import Blueprint, Response, request
 
+from app.places import PlacesFullError
 from app.routes.negotiation import EVENT_STREAM, negotiate_stream
 from app.routes.problems import api_error
 from app.routes.receive import receive
@@ -29,12 +30,17 @@ def make_stream_blueprint(schema: StreamRequest) -> Blueprint:
         received = receive(parts, schema)
         form = negotiate_stream(request, received.fields["format"])
         current = trace()
+        try:
+            place = parts.streams.take(received.order.caller.name)
+        except PlacesFullError as error:
+            raise api_error(error) from error
         events = parts.speech.speak(received.order)
         try:
             first = first_segment(events)
             encoder = stream_encoder(form.format, first.sample_rate)
         except Exception as error:
             events.close()
+            place.leave()
             raise api_error(error) from error
         parts.metrics.first_sound(current.age)
         writer: Writer = EventWriter(encoder) if form.events else SoundWriter(encoder)
@@ -45,7 +51,8 @@ def make_stream_blueprint(schema: StreamRequest) -> Blueprint:
         if not form.events:
             name = f"speech.{encoder.extension}"
             response.headers["Content-Disposition"] = f'inline; filename="{name}"'
-        return streamed(response, parts.metrics, (body.close, events.close, encoder.close))
+        closers = (body.close, events.close, encoder.close, place.leave)
+        return streamed(response, parts.metrics, closers)
 
     return bp
 
@@ -73,5 +80,6 @@ def stream_body(
                 yield current.sent(writer.finished(event))
                 current.whole = True
             else:
-                current.refusal = api_error(event.error).reason
-                yield current.sent(writer.failed(event.error))
+                error = api_error(event.error)
+                current.refusal = error.reason
+                yield current.sent(writer.failed(error))

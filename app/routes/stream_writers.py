@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from base64 import b64encode
 from typing import Any, Protocol
 
 from app.routes.answers import SegmentEvent, SummaryEvent
-from app.routes.problems import api_error, problem_body
+from app.routes.problems import problem_body
 from app.speech.events import Finished, SegmentReady
 from app.speech.stream_encode import StreamEncoder
+from app.web.errors import ApiError
 
 
-class StreamBrokenError(Exception):
-    """The speech failed when a part of it had been sent; the connection must not end cleanly."""
+class StreamBrokenError(ConnectionResetError):
+    """The speech failed when a part of it had been sent; the connection must not end cleanly.
+
+    Gunicorn closes a connection that was reset without the last chunk and without a word in the
+    log, where our line about the failure stands already.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the stream broke")
 
 
 class Writer(Protocol):
@@ -31,7 +40,7 @@ class Writer(Protocol):
         """The last bytes."""
         ...
 
-    def failed(self, error: Exception) -> bytes:
+    def failed(self, error: ApiError) -> bytes:
         """The last bytes of a stream that failed, or raises StreamBrokenError."""
         ...
 
@@ -51,7 +60,7 @@ class SoundWriter:
     def finished(self, event: Finished) -> bytes:
         return self._encoder.finish()
 
-    def failed(self, error: Exception) -> bytes:
+    def failed(self, error: ApiError) -> bytes:
         # Half a sentence must not look like a whole one: without the last chunk, clients notice.
         raise StreamBrokenError from error
 
@@ -77,8 +86,8 @@ class EventWriter:
         audio = _base64(self._encoder.finish())
         return _event("finished", {**SummaryEvent().dump(event), "audio": audio})
 
-    def failed(self, error: Exception) -> bytes:
-        return _event("error", problem_body(api_error(error)))
+    def failed(self, error: ApiError) -> bytes:
+        return _event("error", problem_body(error))
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.runner.channel import Completed, JobEvent
 from app.runner.errors import QueueFullError
-from app.runner.job import Job
+from app.runner.job import Job, Seat
 
 MAX_RETRY_SECONDS = 120
 # Until a request has been served, nobody knows how long one takes.
@@ -22,20 +22,6 @@ class QueueCounts:
     waiting: int
     running: int
     capacity: int
-
-
-class Seat:
-    """A place among those who are being served, from before the download to the answer's end."""
-
-    def __init__(self, admission: Admission) -> None:
-        self._admission = admission
-        self._taken = True
-
-    def leave(self) -> None:
-        """Free the seat; harmless twice.  Belongs to one request thread."""
-        if self._taken:
-            self._taken = False
-            self._admission.free_seat()
 
 
 class Admission:
@@ -56,15 +42,20 @@ class Admission:
 
     # -- for request threads -------------------------------------------------------------
 
-    def take_seat(self) -> Seat:
-        """Take one of ``1 + queue_size`` seats, or raise QueueFullError."""
+    def require_seat(self) -> None:
+        """Raise QueueFullError where no seat is free now."""
         with self._changed:
             if self._seats_taken > self._queue_size:
                 raise QueueFullError(self._retry_after())
-            self._seats_taken += 1
-        return Seat(self)
 
-    def free_seat(self) -> None:
+    def take_seat(self) -> Seat:
+        """Take one of ``1 + queue_size`` seats, or raise QueueFullError."""
+        with self._changed:
+            self.require_seat()
+            self._seats_taken += 1
+        return Seat(self._free_seat)
+
+    def _free_seat(self) -> None:
         with self._changed:
             self._seats_taken -= 1
 
@@ -104,7 +95,9 @@ class Admission:
             return job
 
     def done(self, job: Job, last: JobEvent) -> None:
-        """A job has left the engine with its last event."""
+        """A job has left the engine with its last event, and its seat."""
+        if job.seat is not None:
+            job.seat.leave()
         with self._changed:
             self._running.discard(job)
             if isinstance(last, Completed):

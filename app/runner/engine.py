@@ -31,7 +31,9 @@ from indextts.facts import ModelFacts
 from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, STREAM_QUICK_TOKENS, Option
 from indextts.request import (
     EMOTIONS,
+    NORMALIZATIONS,
     Control,
+    Normalization,
     Progress,
     ReferenceAudio,
     SegmentAudio,
@@ -43,6 +45,7 @@ from indextts.sampling import SamplingChanges
 __all__ = [
     "EMOTIONS",
     "MAX_SEED",
+    "NORMALIZATIONS",
     "OPTIONS",
     "QUICK_TOKENS",
     "STREAM_QUICK_TOKENS",
@@ -56,6 +59,7 @@ __all__ = [
     "EngineOptions",
     "IndexTTSError",
     "ModelFacts",
+    "Normalization",
     "Option",
     "Progress",
     "ReferenceAudio",
@@ -70,6 +74,14 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+# Texts that mean a lack of memory: cuBLAS and cuDNN say it in their own words, and cuDNN finds no
+# algorithm where none fits its workspace.
+_MEMORY_MARKS = (
+    "out of memory",
+    "alloc_failed",
+    "allocation_failed",
+    "unable to find an engine to execute this computation",
+)
 # Texts with which CUDA errors speak that leave the context unusable for the whole process.
 _DEVICE_ERROR_MARKS = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "device-side assert")
 
@@ -136,6 +148,7 @@ class EngineOptions:
     precision: str
     deepspeed: str
     verbalizer: str
+    normalization: str
     cache_bytes: int
 
 
@@ -172,6 +185,7 @@ def _load_indextts2(options: EngineOptions) -> Engine:
         precision=options.precision,
         deepspeed=options.deepspeed,
         verbalizer=options.verbalizer,
+        normalization=options.normalization,
         cache_bytes=options.cache_bytes,
     )
 
@@ -180,7 +194,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the accelerator ran out of memory; decided by name, so that torch is not needed."""
     if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
         return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(mark in text for mark in _MEMORY_MARKS)
 
 
 def poisons_device(error: BaseException) -> bool:
@@ -195,18 +210,34 @@ def poisons_device(error: BaseException) -> bool:
 
 def release_memory(error: BaseException) -> None:
     """Drop what the frames of a failed attempt hold, and the allocator's cache."""
-    traceback.clear_frames(error.__traceback__)
-    error.__traceback__ = None
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        # Errors that led to this one have frames of their own.
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        link.__traceback__ = None
+        waiting += [link.__cause__, link.__context__]
     gc.collect()
     torch = _loaded_torch()
-    if torch is not None:
+    if torch is None:
+        return
+    try:
         torch.cuda.empty_cache()
+    except RuntimeError:
+        # The next attempt will show whether the device still works.
+        log.exception("The GPU's memory could not be released")
 
 
-def device_memory() -> int:
-    """Bytes that tensors of this process hold on the GPU; 0 without one."""
+def device_memory(device: str) -> int:
+    """Bytes that tensors of this process hold on a GPU such as "cuda:1"; 0 on the CPU."""
     torch = _loaded_torch()
-    return int(torch.cuda.memory_allocated()) if torch is not None else 0
+    if torch is None or not device.startswith("cuda"):
+        return 0
+    return int(torch.cuda.memory_allocated(device))
 
 
 def _loaded_torch() -> Any:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from app.runner.admission import Admission, Seat
+from app.runner.admission import Admission
 from app.runner.channel import Failed, JobEvent
 from app.runner.engine import SegmentAudio, SynthesisRequest, device_memory
 from app.runner.errors import (
@@ -21,7 +21,7 @@ from app.runner.errors import (
     NotReadyError,
     QueueTimeoutError,
 )
-from app.runner.job import Job
+from app.runner.job import Job, Seat
 from app.runner.loading import Load, Loader
 from app.runner.loop import ServingLoop
 from app.runner.status import (
@@ -100,8 +100,13 @@ class InferenceRunner:
 
     # -- for request threads -------------------------------------------------------------
 
+    def require_seat(self) -> None:
+        """Raises what :meth:`take_seat` would raise now, and takes nothing."""
+        self._state.require_healthy()
+        self._admission.require_seat()
+
     def take_seat(self) -> Seat:
-        """Take a place, from before the download to the end of the answer.
+        """Take a place, from when the clips are there to the end of the engine's work.
 
         Raises:
             NotReadyError: no model is loaded.
@@ -117,6 +122,7 @@ class InferenceRunner:
         deadline: float,
         client_gone: Callable[[], bool],
         request_id: str = "",
+        seat: Seat | None = None,
     ) -> Generator[JobEvent, None, None]:
         """Queue a request; its events as they come, the last one Completed or Failed.
 
@@ -128,8 +134,9 @@ class InferenceRunner:
             deadline: value of ``time.monotonic()`` at which the work is given up.
             client_gone: whether the caller has hung up.
             request_id: for the log.
+            seat: of the caller; left as soon as the engine is done.
         """
-        job = Job(request, deadline, client_gone, request_id)
+        job = Job(request, deadline, client_gone, request_id, seat)
         try:
             self._submit(job)
             while True:
@@ -227,7 +234,9 @@ class InferenceRunner:
             return
         engine = self._state.engine
         try:
-            usage = EngineUsage() if engine is None else EngineUsage.of(engine, device_memory())
+            usage = EngineUsage()
+            if engine is not None:
+                usage = EngineUsage.of(engine, device_memory(engine.facts.device or ""))
             self._observer.runner_changed(self.status(), usage)
         except Exception:
             # Metrics are no reason to lose a request.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.settings.fields import SettingsError, setting
 
-# Threads of a worker that are not waiting for the engine: they answer /health and /metrics,
-# read bodies, and refuse what does not fit into the queue.
+# Threads of a worker that wait for neither the engine nor a clip: they answer /health and
+# /metrics, read bodies, and refuse what does not fit into the queue.
 SPARE_THREADS = 9
 
 
@@ -71,7 +71,7 @@ class Settings:
         "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
         "`models/demo` while there is nothing in it.",
     )
-    device: str = setting("auto", "Model", "`auto`, `cpu`, `cuda` or `cuda:N`.")
+    device: str = setting("auto", "Model", "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS says which GPU.")
     precision: str = setting(
         "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")
     )
@@ -81,6 +81,12 @@ class Settings:
         "Model",
         "Who reads numbers and signs.",
         choices=("wetext", "wetextprocessing"),
+    )
+    normalization: str = setting(
+        "natural",
+        "Model",
+        "How texts are read where a request does not say; `reference` reads as the original does.",
+        choices=("natural", "reference", "off"),
     )
     voice_cache_bytes: int = setting(
         256 * 1024 * 1024, "Model", "Memory for what is remembered of clips.", minimum=0
@@ -181,6 +187,12 @@ class Settings:
                 raise SettingsError(
                     f"INDEXTTS_FETCH_ALLOW: {network!r} is no network; write e.g. 10.1.0.0/16"
                 ) from None
+        if self.device.startswith("cuda:") and self.device != "cuda:0":
+            # A worker sees the GPU of its slot and no other.
+            raise SettingsError(
+                f"INDEXTTS_DEVICE: a worker sees one GPU only, not {self.device!r}; choose it with "
+                f"INDEXTTS_GPUS={self.device.removeprefix('cuda:')} and INDEXTTS_DEVICE=cuda"
+            )
         for port in self.fetch_ports:
             if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
@@ -199,7 +211,18 @@ class Settings:
     @property
     def thread_count(self) -> int:
         """Request threads of a worker."""
-        return self.threads or 1 + self.queue_size + SPARE_THREADS
+        waiting = 1 + self.queue_size
+        return self.threads or waiting + self.download_places + self.stream_places + SPARE_THREADS
+
+    @property
+    def download_places(self) -> int:
+        """Clips that may be downloaded at once: as many as may wait for the engine."""
+        return 1 + self.queue_size
+
+    @property
+    def stream_places(self) -> int:
+        """Streams that may be open at once; their readers may need longer than the engine."""
+        return 2 * (1 + self.queue_size)
 
     @property
     def binds(self) -> tuple[str, ...]:

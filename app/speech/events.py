@@ -17,13 +17,15 @@ class SegmentReady:
     """One segment, spoken.
 
     Attributes:
-        text: what is heard.
+        text: the stretch of the order's text that is spoken.
+        spoken_text: the words that are heard.
         start, end: where it sounds, in seconds from the beginning.
         samples: float32 [n], full scale is 1.0, with the pause that belongs behind it.
         sample_rate: in Hz.
     """
 
     text: str
+    spoken_text: str
     start: float
     end: float
     samples: NDArray[np.float32] = field(repr=False)

@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.runner.engine import OPTIONS, ReferenceAudio, SamplingChanges, SynthesisRequest
+from app.runner.engine import (
+    OPTIONS,
+    Normalization,
+    ReferenceAudio,
+    SamplingChanges,
+    SynthesisRequest,
+)
 
 # A clip as it came: text (a URL, digits, a data: URI) or the bytes of an uploaded file.
 ClipInput = str | bytes
@@ -17,10 +23,12 @@ class Caller:
     """Who waits for the answer.
 
     Attributes:
+        name: a hash of their key, or their address: whose downloads are counted together.
         gone: whether they have hung up; asked often and from several threads.
         request_id: for the log.
     """
 
+    name: str
     gone: Callable[[], bool]
     request_id: str
 
@@ -38,6 +46,7 @@ class SpeechOrder:
         emo_vector: strengths of the emotions.
         emo_text: a text from which the emotion is read.
         seed: repeats a result; None draws one.
+        normalization: how the text is read; None is the engine's own way.
         options: numbers by the names of :mod:`indextts.options`; None, or no entry, leaves an
             option to its default.
     """
@@ -50,6 +59,7 @@ class SpeechOrder:
     emo_vector: tuple[float, ...] | None = None
     emo_text: str | None = field(default=None, repr=False)
     seed: int | None = None
+    normalization: Normalization | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def request(self, speaker: ReferenceAudio, emotion: ReferenceAudio | None) -> SynthesisRequest:
@@ -63,6 +73,7 @@ class SpeechOrder:
             emo_vector=self.emo_vector,
             emo_text=self.emo_text,
             seed=self.seed,
+            normalization=self.normalization,
             sampling=SamplingChanges(**{n: v for n, v in given.items() if n in of_decoder}),
             **{n: v for n, v in given.items() if n not in of_decoder},
         )

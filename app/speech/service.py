@@ -8,7 +8,13 @@ from typing import Protocol
 from app.clips.loader import ClipLoader, Role
 from app.runner.channel import Completed
 from app.runner.channel import Failed as JobFailed
-from app.runner.engine import EmotionTextUnavailableError, ReferenceAudio, SegmentAudio
+from app.runner.engine import (
+    EmotionTextUnavailableError,
+    ReferenceAudio,
+    SegmentAudio,
+    SynthesisRequest,
+)
+from app.runner.job import Seat
 from app.runner.runner import InferenceRunner
 from app.speech.events import Failed, Finished, SegmentReady, SpeechEvents, Times
 from app.speech.order import ClipInput, SpeechOrder
@@ -40,34 +46,43 @@ class SpeechService:
     def speak(self, order: SpeechOrder) -> SpeechEvents:
         """Segments as they are spoken; the last event is Finished or Failed.
 
-        The order holds a seat until its last event is taken or the generator is closed, so close
-        it.  Closing cancels the work within one step.
+        The order holds a seat of the engine from when its clips are there until the engine is done
+        with it; a reader who takes longer keeps nobody out.  Closing the generator cancels the work
+        within one step.
         """
         try:
-            # The seat is taken before the download, so that an overload is refused at once.
+            # Before the download: an overload is refused at once.
+            self._runner.require_seat()
+            started = time.perf_counter()
+            request = self._request(order)
+            fetch_seconds = time.perf_counter() - started
             seat = self._runner.take_seat()
             try:
-                yield from self._serve(order)
+                yield from self._serve(order, request, fetch_seconds, seat)
             finally:
                 seat.leave()
         except Exception as error:
             yield Failed(error)
 
-    def _serve(self, order: SpeechOrder) -> SpeechEvents:
+    def _request(self, order: SpeechOrder) -> SynthesisRequest:
+        """The engine's request, with the clips fetched and decoded."""
         if order.emo_text is not None and not self._runner.status().facts.emotion_text:
             raise EmotionTextUnavailableError
-        started = time.perf_counter()
-        request = order.request(
+        return order.request(
             self._clip("speaker", order.speaker, order),
             None if order.emotion is None else self._clip("emotion", order.emotion, order),
         )
-        fetch_seconds = time.perf_counter() - started
+
+    def _serve(
+        self, order: SpeechOrder, request: SynthesisRequest, fetch_seconds: float, seat: Seat
+    ) -> SpeechEvents:
         spoken = _Account()
         for event in self._runner.events(
             request,
             deadline=order.deadline,
             client_gone=order.caller.gone,
             request_id=order.caller.request_id,
+            seat=seat,
         ):
             if isinstance(event, JobFailed):
                 raise event.error
@@ -79,7 +94,7 @@ class SpeechService:
                 yield finished
 
     def _clip(self, role: Role, value: ClipInput, order: SpeechOrder) -> ReferenceAudio:
-        return self._clips.load(role, value, order.deadline)
+        return self._clips.load(role, value, order.deadline, order.caller.name)
 
 
 class _Account:
@@ -100,6 +115,7 @@ class _Account:
         self._codes += len(segment.codes)
         return SegmentReady(
             text=segment.text,
+            spoken_text=segment.spoken_text,
             start=start / self._rate,
             end=(start + len(segment.waveform)) / self._rate,
             samples=samples,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FieldErrors = Mapping[str, Any]
+CLIENT_CLOSED = "client_closed_request"
 
 # Codes and sentences of errors that Flask itself raises.
 HTTP_ERRORS: dict[int, tuple[str, str]] = {
@@ -93,7 +94,7 @@ def inference_failed(code: str = "inference_failed", errors: FieldErrors | None 
 
 def client_closed() -> ApiError:
     """499, as Nginx says it: nobody reads this answer; it is for the log and the metrics."""
-    return ApiError(499, "client_closed_request", "The client closed the connection")
+    return ApiError(499, CLIENT_CLOSED, "The client closed the connection")
 
 
 def unauthorized() -> ApiError:

@@ -11,6 +11,7 @@ from flask import Flask, Response, g, request
 
 from app.metrics import Metrics
 from app.request_id import HEADER, choose_request_id, current_request_id, set_request_id
+from app.web.errors import CLIENT_CLOSED
 
 log = logging.getLogger("app.access")
 
@@ -41,6 +42,14 @@ class RequestTrace:
     def age(self) -> float:
         """Seconds since the request came."""
         return time.perf_counter() - self.started
+
+    @property
+    def broken(self) -> str:
+        """Why the end of a streamed body is missing: "client", "failure", or "" where it is not."""
+        if self.whole:
+            return ""
+        left = self.refusal in ("", CLIENT_CLOSED)
+        return "client" if left else "failure"
 
     def sent(self, piece: bytes) -> bytes:
         """Count a piece of a streamed body."""
@@ -88,7 +97,7 @@ def streamed(
     def close() -> None:
         for closer in closers:
             closer()
-        metrics.stream_closed(broken=not current.whole)
+        metrics.stream_closed(current.broken)
 
     response.call_on_close(close)
     return response

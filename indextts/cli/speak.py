@@ -93,8 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     engine.add_argument(
         "--verbalizer",
         default="wetext",
-        choices=("wetext", "wetextprocessing"),
-        help="reads numbers and signs for --normalization reference",
+        choices=("wetext", "wetextprocessing", "none"),
+        help="reads numbers and signs for --normalization reference; none: the text is all words",
     )
     # A pipe is for listening at once, unless the caller says otherwise.
     parser.set_defaults(**{QUICK_TOKENS.name: None})

@@ -20,6 +20,8 @@ CUTOFF = 0.25
 HALF_WIDTH = 0.3
 # Frames that each phase needs beyond its ends.
 MARGIN = KERNEL // 4
+# Values on either side of its own that a value depends on: both filters reach that far.
+ACTIVATION_REACH = 2 * MARGIN
 # Values a block of channels may hold on a CPU, so that all passes over it stay in the cache.
 BLOCK = 2**19
 
@@ -85,8 +87,9 @@ class DownsampleFilter(nn.Module):
 class AliasFreeActivation(nn.Module):
     """Double the rate, Snake, halve the rate: float32 [B, C, T] -> [B, C, T].
 
-    The taps are read from the buffers when the module is made and when a checkpoint is loaded
-    (``compute_buffers``), so that a forward pass waits for no device.
+    Taps and rates are taken from buffers and parameters when the module is made and when a
+    checkpoint is loaded (``compute_buffers``), so that a forward pass neither waits for a device
+    nor computes constants.
     """
 
     def __init__(self, channels: int, *, separate_beta: bool, logscale: bool) -> None:
@@ -94,16 +97,25 @@ class AliasFreeActivation(nn.Module):
         self.act = Snake(channels, separate_beta=separate_beta, logscale=logscale)
         self.upsample = Filter()
         self.downsample = DownsampleFilter()
-        self._up_taps = self.upsample.taps()
-        self._down_taps = self.downsample.lowpass.taps()
+        self.frequency: Tensor
+        self.amplitude: Tensor
+        for name in ("frequency", "amplitude"):
+            self.register_buffer(name, torch.empty(channels, 1), persistent=False)
+        self.compute_buffers(self.frequency.device)
 
+    @torch.no_grad()
     def compute_buffers(self, device: torch.device) -> None:
         self._up_taps = self.upsample.taps()
         self._down_taps = self.downsample.lowpass.taps()
+        frequency, amplitude = self.act.rates()
+        self.frequency = frequency.detach().clone()[:, None].to(device)  # [C, 1]
+        self.amplitude = amplitude.detach().clone()[:, None].to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, length = x.shape
-        frequency, amplitude = (rate.repeat(batch)[:, None] for rate in self.act.rates())
+        frequency, amplitude = self.frequency, self.amplitude
+        if batch > 1:
+            frequency, amplitude = frequency.repeat(batch, 1), amplitude.repeat(batch, 1)
         rows = x.reshape(batch * channels, length)
         block = len(rows) if x.device.type != "cpu" else max(1, BLOCK // length)
         if block >= len(rows):

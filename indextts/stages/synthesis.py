@@ -157,7 +157,7 @@ class SynthesisRun:
             yield SegmentAudio(
                 index=i,
                 count=len(segments),
-                text=segments[i].text,
+                text=self._written(segments[i]),
                 text_tokens=len(segments[i].ids),
                 codes=result.codes.cpu().numpy(),
                 waveform=waveform,
@@ -166,6 +166,12 @@ class SynthesisRun:
                 truncated=result.truncated,
                 spoken_text=segments[i].spoken_text,
             )
+
+    def _written(self, segment: Segment) -> str:
+        """The stretch of the request's text that a segment speaks, where that is known."""
+        if segment.source is None:
+            return segment.text
+        return self.request.text[slice(*segment.source)].strip()
 
     @property
     def _sample_rate(self) -> int:

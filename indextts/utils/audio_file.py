@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import wave
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 
 from indextts.clip_bounds import DECODED_SECONDS
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
+from indextts.utils.packages import require
 from indextts.utils.pcm import pcm16
 from indextts.utils.resample import check_rate
+
+if TYPE_CHECKING:
+    import soundfile
 
 MAX_CHANNELS = 16
 BLOCK_FRAMES = 65536
@@ -37,6 +41,7 @@ def read_audio(
     Raises:
         AudioError: not readable, not audio, empty, damaged, not finite, or of a layout (more
             than 16 channels, an absurd sample rate) that no voice recording has.
+        ConfigError: soundfile is not installed; writing does without it.
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), max_seconds)
@@ -51,7 +56,11 @@ def read_audio(
 def encode_wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
     """A mono 16-bit PCM WAV file as bytes (pipeline.md 4); arguments as for :func:`write_wav`."""
     buffer = io.BytesIO()
-    sf.write(buffer, pcm16(waveform), sample_rate, format="WAV", subtype="PCM_16")
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(pcm16(waveform).astype("<i2").tobytes())
     return buffer.getvalue()
 
 
@@ -74,6 +83,7 @@ def write_wav(path: Path | str, waveform: NDArray[np.float32], sample_rate: int)
 
 
 def _decode(file: BinaryIO | int, max_seconds: float) -> ReferenceAudio:
+    sf = require("soundfile", "soundfile>=0.13,<0.15", "reading sound files")
     try:
         with sf.SoundFile(file, closefd=False) as clip:
             check_rate(clip.samplerate)
@@ -94,7 +104,7 @@ def _decode(file: BinaryIO | int, max_seconds: float) -> ReferenceAudio:
     return ReferenceAudio(samples, rate)
 
 
-def _read_mono(clip: sf.SoundFile, limit: int) -> NDArray[np.float32]:
+def _read_mono(clip: soundfile.SoundFile, limit: int) -> NDArray[np.float32]:
     """Up to `limit` frames, mixed block by block, so that memory does not grow with channels.
 
     The length in the header is not relied on: streams have none, and truncated files a wrong one.

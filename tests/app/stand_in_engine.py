@@ -1,8 +1,9 @@
 """An engine without a model: speaks a tone, asks its Control in small steps, obeys its text.
 
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
-``[hang 5]`` takes them without asking the Control; ``[fail]``, ``[oom]``, ``[oom once]``,
-``[poison]``, and ``[silent]`` for a text with nothing to speak.
+``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
+beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, and ``[silent]`` for a text
+with nothing to speak.
 ``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR``, ``INDEXTTS_TEST_DEVICE`` and
 ``INDEXTTS_TEST_JOURNAL`` (a file that gets a line for each start and end) steer the process.
 """
@@ -86,16 +87,21 @@ class StandInEngine:
                 raise OutOfMemoryError("CUDA out of memory")
         if command == "hang":
             time.sleep(float(value))
+        gate = self._gate(value) if command == "until" else None
         end = time.monotonic() + (float(value) if command == "slow" else 0.0)
         done = 0
         while True:
             control.check()
             if control.progress is not None:
                 control.progress(Progress("gpt", done, 100, 0, 0, 1))
-            if time.monotonic() >= end:
+            if time.monotonic() >= end and (gate is None or gate.exists()):
                 return
             time.sleep(STEP_SECONDS)
             done += 1
+
+    def _gate(self, name: str) -> Path:
+        assert self._journal is not None, "[until ...] needs a journal"
+        return self._journal.with_name(name)
 
     def note(self, event: str, text: str) -> None:
         if self._journal is not None:
@@ -175,4 +181,5 @@ def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
         sample_rate=RATE,
         pause=RATE * pause // 1000 if index + 1 < count else 0,
         truncated=False,
+        spoken_text="hum",
     )

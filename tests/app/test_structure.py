@@ -17,11 +17,11 @@ APP = Path(__file__).resolve().parents[2] / "app"
 # Room -> what it may import of the service, beside itself.
 ALLOWED = {
     "settings": set[str](),
-    "clips": {"runner"},  # the types of the engine, through its one interface
+    "clips": {"places", "runner"},  # the types of the engine, through its one interface
     "runner": {"request_id"},
     "speech": {"clips", "runner"},
     "web": {"metrics", "request_id", "settings"},
-    "routes": {"clips", "metrics", "request_id", "runner", "services", "speech", "web"},
+    "routes": {"clips", "metrics", "places", "request_id", "runner", "services", "speech", "web"},
     "gunicorn": {"runner", "settings"},
 }
 

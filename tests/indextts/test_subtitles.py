@@ -8,7 +8,7 @@ from indextts.subtitles import SegmentCue, segment_cues, subtitles
 
 
 def cue(text: str, start: float, end: float) -> SegmentReady:
-    return SegmentReady(text, start, end, np.zeros(0, dtype=np.float32), 22050)
+    return SegmentReady(text, text, start, end, np.zeros(0, dtype=np.float32), 22050)
 
 
 CUES = (cue("Good morning.", 0.0, 1.2344), cue("你好 -->\n\nagain", 3599.9996, 3661.5))

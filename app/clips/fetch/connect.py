@@ -143,7 +143,11 @@ class Connections:
         # http on 21 or ftp on 80 is a protocol talked to the wrong kind of server.
         foreign = url.port in others and (url.scheme == "ftp" or url.port == DEFAULT_PORTS["ftp"])
         if foreign or (ports is not None and url.port not in ports):
-            raise AudioInputError("the port of the URL is not allowed", Code.BAD_PORT)
+            raise AudioInputError(
+                "the port of the URL is not allowed; the server's INDEXTTS_FETCH_PORTS lists those "
+                "that are",
+                Code.BAD_PORT,
+            )
 
     def _watch(self, connection: socket.socket) -> None:
         # A second handle: it stays valid when TLS takes the first one over or it is closed.

@@ -19,7 +19,10 @@ Lookup = Callable[[str], list[str]]
 
 # One sentence for "unknown" and "not public": the difference would tell strangers which names
 # our own network knows.
-NO_PUBLIC_ADDRESS = "the host of the URL has no public address"
+NO_PUBLIC_ADDRESS = (
+    "the host of the URL has no public address; clips from a private network need "
+    "INDEXTTS_FETCH_ALLOW on the server"
+)
 
 
 def system_lookup(host: str) -> list[str]:

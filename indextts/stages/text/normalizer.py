@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 
+from indextts.errors import TextError
 from indextts.stages.text import protect
 from indextts.stages.text.glossary import Glossary
 from indextts.stages.text.verbalizer import Verbalizer
@@ -84,6 +85,9 @@ class TextNormalizer:
         A verbaliser that fails does not fail the text: in Chinese the result is empty, in
         English the numbers stay as they are (text.md 1.1).  Only the kind of failure is logged:
         its message quotes the text, and texts do not belong into logs.
+
+        Raises:
+            TextError: the verbaliser is one that refuses numbers and signs.
         """
         text, annotations = protect.protect_annotations(text)
         if is_chinese(text):
@@ -102,6 +106,8 @@ class TextNormalizer:
         text, names = protect.protect_names(text)
         try:
             text = self._verbalizer.zh(text, check)
+        except TextError:
+            raise
         except Exception as error:  # whatever a backend raises, the request goes on
             check()  # unless it was this that failed
             self._log.warning("the zh verbaliser failed: %s", type(error).__name__)
@@ -116,6 +122,8 @@ class TextNormalizer:
         marked, has_terms = protect.protect_hyphens(text)
         try:
             spoken = self._verbalizer.en(marked, check)
+        except TextError:
+            raise
         except Exception as error:  # as above; expected of wetext for signs it does not know
             check()
             self._log.debug("the en verbaliser failed: %s", type(error).__name__)

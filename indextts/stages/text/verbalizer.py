@@ -6,13 +6,14 @@ import logging
 import os
 import tempfile
 import threading
+import unicodedata
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from indextts.errors import ConfigError
+from indextts.errors import ConfigError, TextError
 from indextts.stages.text.rules import read_chinese, read_english
+from indextts.utils.packages import require
 
 _WETEXTPROCESSING_VERSION = "1.0.4.1"
 
@@ -35,7 +36,8 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
     Args:
         name: ``wetext``: the default, wetext with our rules around it;
             ``wetext-plain``: wetext as it is, with the flags of text.md 1.6;
-            ``wetextprocessing``: what the reference uses (optional extra).
+            ``wetextprocessing``: what the reference uses (optional extra);
+            ``none``: needs no package, and takes only text that is all words already.
         cache_dir: where ``wetextprocessing`` keeps the grammar that it builds once (a minute);
             None is ``$XDG_CACHE_HOME/indextts`` or ``~/.cache/indextts``.
 
@@ -48,9 +50,39 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
         return PlainWetext()
     if name == "wetextprocessing":
         return WeTextProcessing(_default_cache() if cache_dir is None else cache_dir)
+    if name == "none":
+        return WordsOnly()
     raise ConfigError(
-        f"unknown verbalizer {name!r}; choose wetext, wetext-plain or wetextprocessing"
+        f"unknown verbalizer {name!r}; choose wetext, wetext-plain, wetextprocessing or none"
     )
+
+
+class WordsOnly:
+    """No verbaliser: text in simplified characters or plain letters is spoken as it stands."""
+
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        """The text itself; raises TextError where something in it is not a word."""
+        return self._checked(text)
+
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        """As :meth:`zh`."""
+        return self._checked(text)
+
+    @staticmethod
+    def _checked(text: str) -> str:
+        written = sorted({c for c in text if _is_written(c)})
+        if written:
+            raise TextError(
+                f"nobody reads numbers and signs here (verbalizer none), but the text has "
+                f"{' '.join(written)}; write them out, or install wetext"
+            )
+        return text
+
+
+def _is_written(character: str) -> bool:
+    """Digits, currencies and signs that are said otherwise than they are written."""
+    category = unicodedata.category(character)
+    return category in ("Nd", "No", "Sc") or character in "%‰°℃℉+=×÷±&@#"
 
 
 def load_simplifier() -> Callable[[str], str]:
@@ -79,10 +111,7 @@ class _WetextGrammar:
     """wetext's single steps (its module ``utils``), one at a time."""
 
     def __init__(self) -> None:
-        _require("wetext", "wetext")
-        from wetext import utils
-
-        self._wetext: Any = utils
+        self._wetext: Any = _package("wetext.utils", "wetext")
         # kaldifst holds the interpreter lock anyway; nothing says that it stays that way.
         self._lock = threading.Lock()
 
@@ -108,10 +137,8 @@ class PlainWetext:
     """wetext as it comes, with the flags that make it nearest to the reference."""
 
     def __init__(self) -> None:
-        _require("wetext", "wetext")
-        from wetext import Normalizer
-
-        chinese = Normalizer(
+        normalizer = _package("wetext", "wetext").Normalizer
+        chinese = normalizer(
             lang="zh",
             operator="tn",
             remove_erhua=False,
@@ -120,7 +147,7 @@ class PlainWetext:
             full_to_half=True,
         )
         self._chinese: Callable[[str], str] = chinese.normalize
-        self._english: Callable[[str], str] = Normalizer(lang="en", operator="tn").normalize
+        self._english: Callable[[str], str] = normalizer(lang="en", operator="tn").normalize
         self._lock = threading.Lock()
 
     def zh(self, text: str, check: Callable[[], None]) -> str:
@@ -142,22 +169,23 @@ class WeTextProcessing:
     """
 
     def __init__(self, cache_dir: Path) -> None:
-        _require("tn", f"WeTextProcessing=={_WETEXTPROCESSING_VERSION}")
-        from tn.chinese.normalizer import Normalizer as Chinese
-        from tn.english.normalizer import Normalizer as English
-
+        requirement = f"WeTextProcessing=={_WETEXTPROCESSING_VERSION}"
+        chinese_class = _package("tn.chinese.normalizer", requirement).Normalizer
+        english_class = _package("tn.english.normalizer", requirement).Normalizer
         folder = cache_dir / f"wetextprocessing-{_WETEXTPROCESSING_VERSION}"
         if not folder.is_dir():
             _build_once(
                 folder,
-                lambda path: Chinese(
+                lambda path: chinese_class(
                     cache_dir=str(path), remove_interjections=False, remove_erhua=False
                 ),
             )
         # The package brings the English grammar; it has no flags.
-        chinese = Chinese(cache_dir=str(folder), remove_interjections=False, remove_erhua=False)
+        chinese = chinese_class(
+            cache_dir=str(folder), remove_interjections=False, remove_erhua=False
+        )
         self._chinese: Callable[[str], str] = chinese.normalize
-        self._english: Callable[[str], str] = English().normalize
+        self._english: Callable[[str], str] = english_class().normalize
         self._lock = threading.Lock()
         for name in ("wetext-zh_normalizer", "wetext-en_normalizer"):
             # It adds a handler that writes to stderr with every load.
@@ -192,8 +220,5 @@ def _default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "indextts"
 
 
-def _require(module: str, requirement: str) -> None:
-    if find_spec(module) is None:
-        raise ConfigError(
-            f"the verbalizer needs a package that is not installed: pip install {requirement}"
-        )
+def _package(module: str, requirement: str) -> Any:
+    return require(module, requirement, "the verbalizer")

@@ -92,18 +92,31 @@ def test_the_deadline_of_the_request_bounds_the_download(make_app: AppMaker) -> 
     assert time.monotonic() - started < 3
 
 
-def test_a_full_server_refuses_before_it_downloads(make_app: AppMaker, files: str) -> None:
-    client = make_app(queue_size=0).test_client()
-    statuses: list[int] = []
-    first = threading.Thread(target=lambda: statuses.append(speak(client, f"{files}/slow")[0]))
-    first.start()
-    time.sleep(0.15)
-    status, body = speak(make_client(client), f"{files}/slow")
-    assert (status, body["error"]) == (429, "queue_full")
-    first.join(10)
-    assert statuses == [200]
+def test_a_full_server_refuses_before_it_downloads(make_app: AppMaker, clip_hex: str) -> None:
+    app = make_app(queue_size=0)
+    running = app.test_client().post(
+        "/tts/stream", json={"text": "first\n[slow 60]", "spk_audio": clip_hex}, buffered=False
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        status, body = speak(app.test_client(), f"http://127.0.0.1:{server.getsockname()[1]}/clip")
+        assert (status, body["error"]) == (429, "queue_full")
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    running.close()
 
 
-def make_client(other: FlaskClient) -> FlaskClient:
-    """Another client of the same application: one client serves one thread."""
-    return other.application.test_client()
+def test_slow_servers_of_clips_hold_nothing_of_the_engine(
+    make_app: AppMaker, files: str, clip_hex: str
+) -> None:
+    """Two seats and two places for downloads, of which a caller may have one."""
+    app = make_app(queue_size=1, fetch_seconds=5.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/clip"
+        held = threading.Thread(target=lambda: speak(app.test_client(), url), daemon=True)
+        held.start()
+        silent.accept()[0].recv(1)  # it is being downloaded
+        answer = speak(app.test_client(), f"{files}/clip")
+        assert (answer[0], answer[1]["error"]) == (429, "downloads_full")
+        for _ in range(3):  # clips that come along need no place
+            assert speak(app.test_client(), clip_hex)[0] == 200

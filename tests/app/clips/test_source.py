@@ -26,6 +26,23 @@ def test_hex(text: str) -> None:
     assert recognise(text) == HexSource(bytes.fromhex(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        DATA.hex() + "\n",
+        " \t" + DATA.hex(),
+        "\r\n".join(DATA.hex()[i : i + 60] for i in range(0, 512, 60)) + "\r\n",  # xxd -p
+        DATA.hex(" "),
+    ],
+)
+def test_hex_as_tools_print_it(text: str) -> None:
+    assert recognise(text) == HexSource(DATA)
+
+
+def test_a_url_that_was_pasted_with_a_line_end() -> None:
+    assert recognise(" http://a.example/x\n") == UrlSource("http://a.example/x")
+
+
 def test_repr_of_a_large_clip_is_small() -> None:
     assert len(repr(recognise("00" * 1_000_000))) < 100
 
@@ -38,10 +55,14 @@ def test_repr_of_a_large_clip_is_small() -> None:
         "DATA:audio/mpeg;BASE64,",
         "data:audio/ogg;codecs=opus;base64,",
         "data:application/octet-stream;base64,",
+        "data:video/ogg;base64,",
+        "data:video/webm;codecs=opus;base64,",
+        "data:;base64,",
     ],
 )
 def test_data_uri(head: str) -> None:
     assert recognise(head + base64.b64encode(DATA).decode()) == DataUriSource(DATA)
+    assert recognise(head + base64.encodebytes(DATA).decode()) == DataUriSource(DATA)
 
 
 @pytest.mark.parametrize(
@@ -53,18 +74,14 @@ def test_data_uri(head: str) -> None:
         ("clip.wav", Code.UNRECOGNISED),
         ("/etc/passwd", Code.UNRECOGNISED),
         ("../voices/a.wav", Code.UNRECOGNISED),
-        (" http://a.example/", Code.UNRECOGNISED),
         ("//a.example/x", Code.UNRECOGNISED),
         ("UklGR" * 40, Code.UNRECOGNISED),
         ("0x" + "ab" * 60, Code.UNRECOGNISED),
-        (" " + "ab" * 60, Code.UNRECOGNISED),
         ("\uff11" * 200, Code.UNRECOGNISED),
         ("ab" * 50, Code.BAD_HEX),
         ("ab", Code.BAD_HEX),
         ("ab" * 60 + "a", Code.BAD_HEX),
         ("ab" * 60 + "xy", Code.BAD_HEX),
-        ("ab" * 60 + "\n\n", Code.BAD_HEX),
-        ("ab" * 60 + "  " + "ab" * 60, Code.BAD_HEX),
         ("ab" * 60 + "\uff11\uff11", Code.BAD_HEX),
         ("ab" * 60 + "\ud800\ud800", Code.BAD_HEX),
         ("http://a.example/" + "a" * 2048, Code.BAD_URL),
@@ -76,14 +93,10 @@ def test_data_uri(head: str) -> None:
         ("data:", Code.BAD_DATA_URI),
         ("data:audio/wav;base64", Code.BAD_DATA_URI),
         ("data:audio/wav,AAAA", Code.BAD_DATA_URI),
-        ("data:;base64,AAAA", Code.BAD_DATA_URI),
         ("data:text/html;base64,AAAA", Code.BAD_DATA_URI),
-        ("data:video/mp4;base64,AAAA", Code.BAD_DATA_URI),
         ("data:audio/wav;base64,AAA", Code.BAD_DATA_URI),
         ("data:audio/wav;base64,AAAA====", Code.BAD_DATA_URI),
         ("data:audio/wav;base64,AA==AA==", Code.BAD_DATA_URI),
-        ("data:audio/wav;base64,AA AA", Code.BAD_DATA_URI),
-        ("data:audio/wav;base64,AA\nAA", Code.BAD_DATA_URI),
         ("data:audio/wav;base64,AA-_", Code.BAD_DATA_URI),
         ("data:audio/wav;base64,\u00e9AAA", Code.BAD_DATA_URI),
         ("data:audio/wav;" + "a=b;" * 1000 + "base64,AAAA", Code.BAD_DATA_URI),

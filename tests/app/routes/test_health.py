@@ -21,6 +21,8 @@ def test_healthy(client: FlaskClient) -> None:
         "model_version": "0",
         "model_notice": "It only hums.",
         "emotion_text": False,
+        "cuda_graphs": False,
+        "device_notice": None,
         "sample_rate": 22050,
         "queue_length": 0,
         "queue_capacity": 6,

@@ -45,7 +45,14 @@ def test_the_json_answer(client: FlaskClient, clip_hex: str) -> None:
     assert body["rtf"] == pytest.approx(body["inference_time"] / body["audio_length"])
     assert (body["text"], body["seed"], body["format"]) == ("你好 ☃", 7, "wav")
     assert body["warnings"] == ["unknown character"]
-    assert body["segments"] == [{"text": "你好 ☃", "start": 0.0, "end": body["audio_length"]}]
+    assert body["segments"] == [
+        {
+            "text": "你好 ☃",
+            "spoken_text": "hum",
+            "start": 0.0,
+            "end": body["audio_length"],
+        }
+    ]
 
 
 def test_segments_and_subtitles(client: FlaskClient, clip_hex: str) -> None:
@@ -286,3 +293,91 @@ def test_other_content_types(client: FlaskClient, path: str) -> None:
         answer = client.post(path, data="text=a", content_type=kind)
         assert answer.status_code == 415
         assert answer.get_json()["error"] == "unsupported_media_type"
+
+
+SWAGGER = {
+    "max_mel_tokens": "null",
+    "top_k": "null",
+    "emo_text": "null",
+    "seed": "null",
+    "temperature": "null",
+    "format": "null",
+    "emo_vector": "null",
+    "emo_alpha": "1",
+    "interval_silence": "200",
+    "emo_audio": "",
+}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "more",
+    [
+        SWAGGER,
+        {"seed": "", "format": "", "emo_text": "", "emo_vector": "", "emo_audio": "  "},
+        {"emo_audio": b""},
+    ],
+)
+def test_what_a_form_leaves_empty_is_absent(
+    client: FlaskClient, path: str, clip: bytes, more: dict[str, str | bytes]
+) -> None:
+    files = {n: (io.BytesIO(v), "") for n, v in more.items() if isinstance(v, bytes)}
+    form = {"text": "hello", "spk_audio": (io.BytesIO(clip), "voice"), **more, **files}
+    answer = client.post(path, data=form, content_type="multipart/form-data")
+    assert answer.status_code == 200, answer.get_json()
+
+
+def test_a_form_that_is_not_utf8(client: FlaskClient, clip_hex: str) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="text"\r\n\r\n'
+        + "今天有3个苹果".encode("gbk")
+        + b'\r\n--x\r\nContent-Disposition: form-data; name="spk_audio"\r\n\r\n'
+        + clip_hex.encode()
+        + b"\r\n--x--\r\n"
+    )
+    answer = client.post("/tts", data=body, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"] == {"text": ["The text is not UTF-8."]}
+
+
+def test_compressed_bodies_are_named(client: FlaskClient) -> None:
+    answer = client.post(
+        "/tts",
+        data=b"\x1f\x8b",
+        content_type="application/json",
+        headers={"Content-Encoding": "gzip"},
+    )
+    assert answer.status_code == 415
+
+
+def test_accept_in_capitals(client: FlaskClient, clip_hex: str) -> None:
+    body = {"text": "hello", "spk_audio": clip_hex}
+    answer = client.post("/tts", json=body, headers={"Accept": "AUDIO/WAV"})
+    assert answer.headers["Content-Type"] == "audio/wav"
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"text":"a","spk_audio":"b","emo_vector":[' + b"9," * 500_000 + b"9]}",
+        b'{"text":"a","spk_audio":"b","emo_vector":[' + b"{}," * 700 + b"9]}",
+        b"[" + b"[]," * 500_000 + b"[]]",
+        b"{" + b",".join(b'"%x":1' % i for i in range(100_000)) + b"}",
+        b"{" + b",".join(b'"%x":1' % i for i in range(900)) + b"}",
+        b'{"' + b"k" * 1_000_000 + b'":1}',
+        b'{"a":' * 5000,
+    ],
+)
+def test_an_answer_is_not_larger_than_people_read(
+    client: FlaskClient, path: str, body: bytes
+) -> None:
+    answer = client.post(path, data=body, content_type="application/json")
+    assert answer.status_code == 422
+    assert len(answer.data) < 10_000
+
+
+def test_a_deadline_says_so(make_app: AppMaker, clip_hex: str) -> None:
+    client = make_app(request_seconds=0.2).test_client()
+    answer = speak(client, clip_hex, text="[slow 20]")
+    assert "INDEXTTS_REQUEST_SECONDS" in answer.get_json()["errors"]["text"][0]

@@ -56,6 +56,7 @@ def test_values_are_parsed_by_type() -> None:
         ("FETCH_PORTS", "80,x", "'x' is no port"),
         ("JWT_SECRET", "short", "32 characters"),
         ("THREADS", "4", "at least 9"),
+        ("DEVICE", "cuda:1", "INDEXTTS_GPUS=1"),
     ],
 )
 def test_wrong_values_are_named(name: str, value: str, message: str) -> None:
@@ -120,8 +121,8 @@ def test_public_addresses_are_known(changes: dict[str, object], public: bool) ->
 
 
 def test_threads_leave_room_beside_the_queue() -> None:
-    assert Settings().thread_count == 16
-    assert Settings(queue_size=20).thread_count == 30
+    assert Settings().thread_count == 37
+    assert Settings(queue_size=20).thread_count == 93
     assert Settings(threads=12).thread_count == 12
 
 

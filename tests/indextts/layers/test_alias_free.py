@@ -76,7 +76,7 @@ def test_activation(separate_beta: bool, logscale: bool, monkeypatch: pytest.Mon
     module = AliasFreeActivation(4, separate_beta=separate_beta, logscale=logscale)
     for value in module.parameters():
         nn.init.uniform_(value, 0.5, 1.5)
-    module.requires_grad_(False)
+    module.requires_grad_(False).compute_buffers(torch.device("cpu"))
     x = torch.randn(2, 4, 9)
     before = x.clone()
     assert_close(module(x), reference(module, x, kaiser_taps()), 1e-5)

@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from indextts.sampling import SamplingOptions
-from indextts.stages.decoding.processors import process, repetition_penalty, top_k, top_p
+from indextts.stages.decoding.processors import (
+    process,
+    repetition_penalty,
+    top_k,
+    top_k_top_p,
+    top_p,
+)
 from tests.indextts import goldens
 from tests.indextts.goldens import assert_close, needs_goldens
 
@@ -49,6 +56,22 @@ def test_top_k_keeps_ties_and_top_p_keeps_the_best() -> None:
     kept = top_p(torch.tensor([10.0, 0.0, 0.1]), 0.5, 2)
     assert kept.tolist() == [10.0, -math.inf, torch.tensor(0.1).item()]
     assert top_p(scores, 1.0, 1) is scores
+
+
+@pytest.mark.parametrize("k", [1, 5, 30])
+@pytest.mark.parametrize("p", [0.3, 0.8, 0.95])
+@pytest.mark.parametrize("half", [False, True])
+def test_top_p_needs_only_what_top_k_leaves(k: int, p: float, half: bool) -> None:
+    """Also where, as in half precision, many scores are equal."""
+    random = torch.Generator().manual_seed(k)
+    for scale in (0.3, 1.0, 5.0):
+        scores = scale * torch.randn(3, 400, generator=random)
+        if half:
+            scores = (scores * 20).round() / 20
+        for min_keep in (1, 2):
+            chosen = max(k, min_keep)
+            expected = top_p(top_k(scores, chosen), p, min_keep)
+            assert torch.equal(top_k_top_p(scores, chosen, p, min_keep), expected)
 
 
 def test_options_without_sampling_only_penalise() -> None:

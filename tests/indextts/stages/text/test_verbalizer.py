@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from indextts.errors import ConfigError
+from indextts.errors import ConfigError, TextError
 from indextts.stages.text import TextNormalizer, Verbalizer, load_verbalizer
 from tests.indextts.goldens import needs_goldens
 from tests.indextts.stages.text.golden_cases import normalized_cases
@@ -110,7 +110,7 @@ def test_missing_backend_says_how_to_install_it(tmp_path: Path) -> None:
 
 
 def test_unknown_backend() -> None:
-    with pytest.raises(ConfigError, match="choose wetext, wetext-plain or wetextprocessing"):
+    with pytest.raises(ConfigError, match="choose wetext, wetext-plain, wetextprocessing or none"):
         load_verbalizer("espeak")
 
 
@@ -134,3 +134,19 @@ def test_import_is_light() -> None:
 
 def _same(normalizer: TextNormalizer, case: dict[str, str], key: str) -> bool:
     return normalizer.normalize(case["input"]) == case[key]
+
+
+def test_without_a_verbalizer_words_are_read_as_they_stand() -> None:
+    normalizer = TextNormalizer(load_verbalizer("none"))
+    assert (
+        normalizer.normalize("It's a small test; nothing more!")
+        == "It is a small test, nothing more!"
+    )
+    assert normalizer.normalize("你好，世界。xuan4") == "你好,世界.XVAN4"
+    assert normalizer.normalize("克里斯托弗·诺兰 well-known") == "克里斯托弗-诺兰 well-known"
+
+
+@pytest.mark.parametrize("text", ["In 2024", "5%", "一共5个", "¥", "Tom & Jerry", "二○二四年£"])
+def test_without_a_verbalizer_numbers_and_signs_are_refused(text: str) -> None:
+    with pytest.raises(TextError, match="verbalizer none"):
+        TextNormalizer(load_verbalizer("none")).normalize(text)
