@@ -128,6 +128,7 @@ def test_threads_leave_room_beside_the_queue() -> None:
 
 def test_ipv6_addresses_are_bracketed() -> None:
     assert Settings(host="::1", port=80).binds == ("[::1]:80",)
+    assert Settings(host="[::1]", port=80).binds == ("[::1]:80",)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/configuration.md"])
