@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
+import wave
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
 from indextts.errors import OutputError
+from indextts.utils.packages import require
 from indextts.utils.pcm import pcm16
 
 FileFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
@@ -42,8 +42,8 @@ class _Recipe:
     subtype: str
 
 
+# What libsndfile writes; a WAV needs no library.
 _RECIPES: Mapping[FileFormat, _Recipe] = {
-    "wav": _Recipe("WAV", "PCM_16"),
     "flac": _Recipe("FLAC", "PCM_16"),
     "mp3": _Recipe("MP3", "MPEG_LAYER_III"),
     "ogg": _Recipe("OGG", "VORBIS"),
@@ -65,6 +65,25 @@ def check_waveform(waveform: NDArray[np.float32]) -> None:
         raise ValueError("the waveform must be finite float32 of shape [n]")
 
 
+def encode_wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
+    """A mono 16-bit PCM WAV file as bytes (pipeline.md 4).
+
+    Args:
+        waveform: float32 [n], full scale is 1.0; what exceeds it is clipped.
+        sample_rate: in Hz.
+
+    Raises:
+        NonFiniteAudioError: the waveform holds NaN or infinity.
+    """
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes(pcm16(waveform).astype("<i2").tobytes())
+    return buffer.getvalue()
+
+
 def encode_file(waveform: NDArray[np.float32], rate: int, format: FileFormat) -> bytes:
     """A mono file, resampled where the codec lacks the rate; WAV and FLAC are 16-bit PCM.
 
@@ -75,11 +94,16 @@ def encode_file(waveform: NDArray[np.float32], rate: int, format: FileFormat) ->
 
     Raises:
         ValueError: samples that are not finite float32 [n].
+        ConfigError: a package that only this format needs is not installed.
     """
     check_waveform(waveform)
+    if format == "wav":
+        return encode_wav(waveform, rate)
+    soundfile = require("soundfile", "soundfile>=0.13,<0.15", f"writing {format}")
     recipe = _RECIPES[format]
     target = codec_rate(format, rate)
     if target != rate:
+        soxr = require("soxr", "soxr>=0.5,<2", f"writing {format} at {rate} Hz")
         waveform = soxr.resample(waveform, rate, target, quality="HQ").astype(np.float32)
     whole = recipe.subtype == "PCM_16"
     samples = pcm16(waveform) if whole else np.clip(waveform, -1.0, 1.0)
