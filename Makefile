@@ -25,7 +25,7 @@ WEIGHTS_DIR ?= models/IndexTTS
 
 help:
 	@echo "make run      install into $(VENV) and start the service on http://$(HOST):$(PORT)"
-	@echo "              TORCH=cpu, the first time: without CUDA, 1.4 GB instead of 5.2 GB"
+	@echo "              TORCH=cpu, the first time: without CUDA, 1.3 GB instead of 5.4 GB"
 	@echo "make weights  fetch the official model into $(WEIGHTS_DIR)"
 	@echo "make test     install the development tools, then ruff, mypy and pytest"
 	@echo "make quick    ruff, and the tests that start no server and take no time"
@@ -42,7 +42,7 @@ $(BIN)/uv: | $(BIN)/python
 $(CHOSEN): | $(BIN)/python
 	@case $(TORCH) in cpu | cuda) ;; *) echo "TORCH is cpu or cuda"; exit 1 ;; esac
 	@[ $(TORCH) = cpu ] || [ -e /dev/nvidiactl ] || [ -e /dev/dxg ] || [ "$$(uname)" != Linux ] || \
-	    echo "There is no NVIDIA GPU: 'make clean; make run TORCH=cpu' installs 1.4 GB instead of 5.2 GB."
+	    echo "There is no NVIDIA GPU: 'make clean; make run TORCH=cpu' installs 1.3 GB instead of 5.4 GB."
 	@echo $(TORCH) > $@
 
 # An environment is not changed from one torch to the other.
