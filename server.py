@@ -35,9 +35,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "--log-level",
         type=str.lower,
         choices=("debug", "info", "warning", "error"),
-        help="least level shown (default info)",
+        help="lowest level that is logged (default info)",
     )
-    parser.add_argument("--env-file", help="file with INDEXTTS_* settings, one NAME=value a line")
+    parser.add_argument("--env-file", help="file with INDEXTTS_* settings, one NAME=value per line")
     return parser.parse_args(arguments)
 
 

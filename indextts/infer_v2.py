@@ -37,8 +37,9 @@ from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
 from indextts.stream import SpeechStream, collect
-from indextts.utils.audio_file import read_audio, write_wav
+from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
+from indextts.utils.output_file import SoundFile
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,9 @@ class IndexTTS2:
     """Zero-shot text-to-speech.
 
     Args:
-        model_dir: folder with ``config.yaml`` and the weights; "auto" is ``models/IndexTTS``, or
-            the demonstration model ``models/demo`` while there is nothing in it.
+        model_dir: folder with ``config.yaml`` and the weights, or the folder around it; "auto" is
+            ``models/IndexTTS``, or the demonstration model ``models/demo`` while there is nothing
+            in it: see :func:`indextts.model_files.find_model_dir`.
         device: "auto" (CUDA where there is one), "cpu", "cuda:1", ...
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
@@ -258,7 +260,8 @@ class IndexTTS2:
         Args:
             spk_audio_prompt: the voice: a path, the bytes of a file, or decoded audio.
             text: what to speak.
-            output_path: where to write a 16-bit WAV; None returns the samples.
+            output_path: where to write; its ending says the format (.wav, .flac, .mp3, .ogg,
+                .opus).  None returns the samples.
             emo_audio_prompt: a clip that carries the emotion.
             emo_alpha: strength of the emotion.
             emo_vector: strengths of happy, angry, sad, afraid, disgusted, melancholic,
@@ -274,7 +277,11 @@ class IndexTTS2:
 
         Returns:
             The path, or the sample rate and int16 samples [n, 1].
+
+        Raises:
+            OutputError: `output_path` cannot be written; noticed before the work.
         """
+        output = None if output_path is None else SoundFile(output_path)
         generation.pop("do_sample", None)
         by_text = (emo_text or text) if use_emo_text else None
         vector = None if emo_vector is None or use_emo_text else tuple(emo_vector)
@@ -295,10 +302,10 @@ class IndexTTS2:
         result = self.synthesize(request)
         if verbose:
             log.info("%.2f s of audio; %s", result.audio_seconds, result.seconds)
-        if output_path is None:
+        if output is None:
             scaled = np.clip(32767.0 * result.waveform, -32767.0, 32767.0)
             return self.sample_rate, scaled.astype(np.int16)[:, None]
-        write_wav(output_path, result.waveform, result.sample_rate)
+        output.write(result.waveform, result.sample_rate)
         return str(output_path)
 
     def _warm_up(self) -> None:

@@ -23,6 +23,8 @@ from indextts.errors import ConfigError, ModelFileError
 
 # Where a model is looked for when nobody says where it is; the official one first.
 MODEL_DIRS = (Path("models/IndexTTS"), Path("models/demo"))
+# The folder that holds the package: a checkout, which brings the demonstration model.
+HOME = Path(__file__).resolve().parents[1]
 AUTO = "auto"
 CACHE_FOLDER = "hf_cache"
 DEFAULT_VOCODER = "nvidia/bigvgan_v2_22khz_80band_256x"
@@ -101,12 +103,21 @@ class Wanted:
 
 
 def find_model_dir(given: str | Path = AUTO) -> Path:
-    """The folder to load: the given one, or for "auto" the first of :data:`MODEL_DIRS` that has a
-    ``config.yaml``; where none has, the first, for its error says how to fill it.
+    """The folder to load.
+
+    Args:
+        given: a model directory, or the folder around ``IndexTTS`` or ``demo``.  "auto" is the
+            first of :data:`MODEL_DIRS` that has a ``config.yaml``, here or beside the package.
+
+    Returns:
+        a folder with a ``config.yaml``; where there is none, the one that should have it, for the
+        error about it says how to fill it.
     """
-    if str(given) != AUTO:
-        return Path(given)
-    return next((path for path in MODEL_DIRS if (path / "config.yaml").is_file()), MODEL_DIRS[0])
+    if str(given) == AUTO:
+        places = [home / path for path in MODEL_DIRS for home in (Path(), HOME)]
+    else:
+        places = [Path(given), *(Path(given) / path.name for path in MODEL_DIRS)]
+    return next((path for path in places if (path / "config.yaml").is_file()), places[0])
 
 
 def resolve_model_files(model_dir: Path, config: ModelConfig) -> ModelFiles:

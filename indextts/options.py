@@ -79,6 +79,8 @@ QUICK_TOKENS = Option(
     "Keeps the first segments short until this many text tokens have gone by, and decodes them "
     "one by one, so that the first sound comes soon; 0 switches it off.",
 )
+# Of QUICK_TOKENS where the sound is heard while it is being made: two or three seconds of speech.
+STREAM_QUICK_TOKENS = 24
 TEMPERATURE = Option(
     "temperature", 0.8, 0.0, 10.0, "Higher is more varied.", above=True, of_decoder=True
 )

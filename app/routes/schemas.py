@@ -7,14 +7,20 @@ from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
 
-from app.runner.engine import EMOTIONS, MAX_SEED, NORMALIZATIONS, OPTIONS, QUICK_TOKENS, Option
-from app.speech.subtitles import SUBTITLE_FORMATS
+from app.runner.engine import (
+    EMOTIONS,
+    MAX_SEED,
+    NORMALIZATIONS,
+    OPTIONS,
+    QUICK_TOKENS,
+    STREAM_QUICK_TOKENS,
+    Option,
+)
+from indextts.subtitles import SUBTITLE_FORMATS
 
 FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
 STREAM_FORMATS = ("wav", "pcm", "mp3", "ogg", "opus", "flac")
 Fields = dict[str, fields.Field[Any]]
-# Of a stream without a word about it: a first segment of two or three seconds.
-STREAM_QUICK_TOKENS = 24
 _AUDIO_HELP = (
     "An http, https or ftp URL; the bytes of an audio file as hexadecimal digits (even number, "
     "more than 100); or a base64 `data:` URI. In multipart/form-data also a file."

@@ -12,8 +12,8 @@ from app.routes.schemas import TTSRequest
 from app.services import services
 from app.speech.encode import EncodedAudio, encode_audio
 from app.speech.events import Finished, Speech, collect
-from app.speech.subtitles import subtitles
 from app.web.hooks import trace
+from indextts.subtitles import subtitles
 
 
 def make_tts_blueprint(schema: TTSRequest) -> Blueprint:

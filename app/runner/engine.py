@@ -30,7 +30,7 @@ from indextts.errors import (
     TextError,
 )
 from indextts.facts import ModelFacts
-from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, Option
+from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, STREAM_QUICK_TOKENS, Option
 from indextts.request import (
     EMOTIONS,
     NORMALIZATIONS,
@@ -50,6 +50,7 @@ __all__ = [
     "NORMALIZATIONS",
     "OPTIONS",
     "QUICK_TOKENS",
+    "STREAM_QUICK_TOKENS",
     "VERSION",
     "AudioError",
     "CancelledError",

@@ -35,35 +35,46 @@ class Settings:
     bind: tuple[str, ...] = setting(
         (),
         "Server",
-        "Gunicorn addresses instead of host and port, e.g. `unix:/run/tts.sock,127.0.0.1:9101`.",
+        (
+            "Addresses in Gunicorn's notation, in place of host and port, e.g. "
+            "`unix:/run/tts.sock,127.0.0.1:9101`."
+        ),
         check=Check(
             rf"unix:.+|fd://[0-9]+|({_NAME}|\[{_IPV6}\]):{_PORT}",
             "host:port, unix:/path/of/socket or fd://3",
         ),
     )
     workers: int = setting(
-        1, "Server", "Worker processes; each holds a model of its own.", minimum=1, maximum=64
+        1,
+        "Server",
+        "Worker processes; each loads its own copy of the model.",
+        minimum=1,
+        maximum=64,
     )
     threads: int = setting(
         0,
         "Server",
-        "Request threads of a worker; 0 computes them from the queue.",
+        "Request threads per worker; 0 derives the number from the queue size.",
         minimum=0,
         maximum=512,
     )
-    reload: bool = setting(False, "Server", "Restart workers when code changes (development).")
+    reload: bool = setting(False, "Server", "Restart workers when the code changes (development).")
     graceful_seconds: int = setting(
-        180, "Server", "How long running requests may go on after SIGTERM.", minimum=1, maximum=DAY
+        180,
+        "Server",
+        "Time that running requests get to finish after SIGTERM.",
+        minimum=1,
+        maximum=DAY,
     )
     worker_timeout: int = setting(
         60,
         "Server",
-        "Gunicorn kills a worker whose main thread is silent for this long.",
+        "Gunicorn kills a worker whose main thread has not responded for this long.",
         minimum=5,
         maximum=DAY,
     )
     keepalive_seconds: int = setting(
-        5, "Server", "How long an idle connection is kept.", minimum=0, maximum=300
+        5, "Server", "How long an idle connection stays open.", minimum=0, maximum=300
     )
     client_seconds: int = setting(
         30,
@@ -76,7 +87,7 @@ class Settings:
     trust_proxy: int = setting(
         0,
         "Server",
-        "Number of proxies in front whose X-Forwarded-For and -Proto are believed.",
+        "Number of proxies in front whose X-Forwarded-For and -Proto headers are trusted.",
         minimum=0,
         maximum=10,
     )
@@ -87,43 +98,50 @@ class Settings:
     model_dir: str = setting(
         "auto",
         "Model",
-        "Folder of the checkpoints. `auto`: `models/IndexTTS`, or the small demonstration model "
-        "`models/demo` while there is nothing in it.",
+        (
+            "Folder with the model, or the folder around it. `auto`: `models/IndexTTS`, or "
+            "the small demonstration model `models/demo` until you have fetched the official "
+            "one."
+        ),
     )
     device: str = setting(
         "auto",
         "Model",
-        "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS says which GPU.",
+        "`auto`, `cpu` or `cuda`; INDEXTTS_GPUS selects the GPU.",
         check=Check(r"auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu or cuda"),
     )
     precision: str = setting(
-        "auto", "Model", "Number format.", choices=("auto", "fp32", "fp16", "bf16")
+        "auto", "Model", "Number format of the GPT.", choices=("auto", "fp32", "fp16", "bf16")
     )
-    deepspeed: str = setting("auto", "Model", "Use DeepSpeed.", choices=("auto", "off"))
+    deepspeed: str = setting(
+        "auto", "Model", "Whether to use DeepSpeed when it is installed.", choices=("auto", "off")
+    )
     verbalizer: str = setting(
         "wetext",
         "Model",
-        "Who reads numbers and signs.",
+        "What reads numbers and symbols under `reference` normalization.",
         choices=("wetext", "wetextprocessing"),
     )
     normalization: str = setting(
         "natural",
         "Model",
-        "How texts are read where a request does not say; `reference` reads as the original does.",
+        ("How texts are read unless a request says otherwise; `reference` follows the original."),
         choices=("natural", "reference", "off"),
     )
     voice_cache_bytes: int = setting(
         256 * 1024 * 1024,
         "Model",
-        "Memory for what is remembered of clips.",
+        "Memory for what the model has computed from recent clips.",
         minimum=0,
         maximum=1 << 44,
     )
     gpus: tuple[str, ...] = setting(
         (),
         "Model",
-        "GPUs for the workers, in the order of their slots (`0,1` or UUIDs). Empty: those in "
-        "CUDA_VISIBLE_DEVICES, else all.",
+        (
+            "GPUs for the workers, one each, in order (`0,1` or UUIDs). Empty: those in "
+            "CUDA_VISIBLE_DEVICES, or else all of them."
+        ),
         check=Check(
             r"[0-9]{1,3}|(GPU|MIG)-[A-Za-z0-9/-]+", "numbers, or UUIDs that begin with GPU- or MIG-"
         ),
@@ -135,7 +153,7 @@ class Settings:
         check=Check(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "module:factory"),
     )
     oom_fallback: bool = setting(
-        True, "Model", "Go on with the CPU when the GPU ran out of memory twice for one request."
+        True, "Model", "Move to the CPU when the GPU runs out of memory twice for the same request."
     )
     load_failure_seconds: float = setting(
         10.0,
@@ -149,20 +167,20 @@ class Settings:
     stuck_seconds: float = setting(
         120.0,
         "Model",
-        "An inference without a step for this long is `stuck`.",
+        "An inference that makes no progress for this long counts as `stuck`.",
         minimum=0.1,
         maximum=DAY,
     )
     stuck_exit_seconds: float = setting(
         15.0,
         "Model",
-        "A stuck worker ends itself after this much longer.",
+        "A worker that stays stuck for this much longer exits and is restarted.",
         minimum=0.1,
         maximum=DAY,
     )
     # Requests
     queue_size: int = setting(
-        6, "Requests", "Requests that may wait behind the running one.", minimum=0, maximum=256
+        6, "Requests", "Requests that may wait while another is running.", minimum=0, maximum=256
     )
     request_seconds: float = setting(
         120.0,
@@ -172,7 +190,9 @@ class Settings:
         minimum=0.1,
         maximum=DAY,
     )
-    max_text_chars: int = setting(5000, "Requests", "Longest text.", minimum=1, maximum=1_000_000)
+    max_text_chars: int = setting(
+        5000, "Requests", "Longest text, in characters.", minimum=1, maximum=1_000_000
+    )
     max_answer_seconds: float = setting(
         1500.0,
         "Requests",
@@ -181,81 +201,94 @@ class Settings:
         maximum=DAY,
     )
     max_audio_seconds: float = setting(
-        60.0, "Requests", "Longest reference clip.", minimum=0.2, maximum=3600
+        60.0, "Requests", "Longest reference clip, in seconds.", minimum=0.2, maximum=3600
     )
     max_audio_channels: int = setting(
-        8, "Requests", "Most channels of a reference clip.", minimum=1, maximum=64
+        8, "Requests", "Most channels that a reference clip may have.", minimum=1, maximum=64
     )
     fetch_seconds: float = setting(
-        15.0, "Requests", "Time for one download in all.", minimum=0.1, maximum=3600
+        15.0, "Requests", "Total time allowed for a download.", minimum=0.1, maximum=3600
     )
     fetch_max_bytes: int = setting(
         20 * 1024 * 1024,
         "Requests",
-        "Largest reference clip, downloaded or sent.",
+        "Largest reference clip, whether downloaded or uploaded.",
         minimum=1024,
         maximum=1 << 31,
     )
-    fetch_max_redirects: int = setting(3, "Requests", "Redirects followed.", minimum=0, maximum=10)
+    fetch_max_redirects: int = setting(
+        3, "Requests", "Most redirects that a download follows.", minimum=0, maximum=10
+    )
     fetch_allow: tuple[str, ...] = setting(
-        (), "Requests", "Private networks that clips may come from, e.g. `10.1.0.0/16`."
+        (), "Requests", "Private networks from which clips may be downloaded, e.g. `10.1.0.0/16`."
     )
     fetch_ports: tuple[str, ...] = setting(
-        ("80", "443", "21"), "Requests", "Ports that clips may come from."
+        ("80", "443", "21"), "Requests", "Ports from which clips may be downloaded."
     )
     # Access
     api_keys: tuple[str, ...] = setting(
         (),
         "Access",
-        "API keys; without any, everybody may use the service.",
+        "API keys; with none, anyone may use the service.",
         secret=True,
         check=Check(r"[!-~]+", "ASCII characters without spaces, as headers carry them"),
     )
-    api_keys_file: str = setting("", "Access", "File with one API key a line.")
+    api_keys_file: str = setting("", "Access", "File with one API key per line.")
     jwt_secret: str = setting(
-        "", "Access", "Secret of HS256 tokens, at least 32 characters.", secret=True
+        "", "Access", "Secret for HS256 tokens, at least 32 characters.", secret=True
     )
-    jwt_public_key_file: str = setting("", "Access", "PEM file with the key of RS256 tokens.")
-    jwt_audience: str = setting("", "Access", "Audience that a token must name.")
-    jwt_issuer: str = setting("", "Access", "Issuer that a token must name.")
+    jwt_public_key_file: str = setting(
+        "", "Access", "PEM file with the public key for RS256 tokens."
+    )
+    jwt_audience: str = setting("", "Access", "Audience that tokens must carry.")
+    jwt_issuer: str = setting("", "Access", "Issuer that tokens must carry.")
     metrics_public: bool = setting(
-        False, "Access", "Serve /metrics without a key although keys are set."
+        False, "Access", "Serve /metrics without a key even when keys are set."
     )
     docs: bool = setting(True, "Access", "Serve /docs, /redoc and /openapi.json.")
     cors_origins: tuple[str, ...] = setting(
         (),
         "Access",
-        "Origins whose web pages may call the service; `*` for all.",
+        "Origins whose pages may call the service from a browser; `*` for all.",
         check=Check(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+", "*, or scheme://host without a path"),
     )
     rate_limit: float = setting(
         0.0,
         "Access",
-        "Requests a minute for each key or address (0: no limit).",
+        "Requests per minute for each key or address (0: no limit).",
         minimum=0,
         maximum=1e6,
     )
     rate_burst: int = setting(
-        10, "Access", "Requests at once within the rate limit.", minimum=1, maximum=1_000_000
+        10,
+        "Access",
+        "Requests that may come at once within the rate limit.",
+        minimum=1,
+        maximum=1_000_000,
     )
     redis_url: str = setting(
         "",
         "Access",
-        "Redis that shares the rate limit between processes.",
+        "Redis server through which processes share the rate limit.",
         secret=True,
         check=Check(r"(rediss?|unix)://.+", "redis://, rediss:// or unix://"),
     )
     # Logs and metrics
     log_level: str = setting(
-        "info", "Logs", "Least level shown.", choices=("debug", "info", "warning", "error")
+        "info",
+        "Logs",
+        "Lowest level that is logged.",
+        choices=("debug", "info", "warning", "error"),
     )
-    log_format: str = setting("text", "Logs", "Form of the log lines.", choices=("text", "json"))
+    log_format: str = setting("text", "Logs", "Format of log lines.", choices=("text", "json"))
     metrics_dir: str = setting(
         "",
         "Logs",
-        "Folder (best in memory) for the counters of all workers; empty: a temporary one.",
+        ("Folder for the counters that workers share, ideally in memory; empty: a temporary one."),
     )
-    env_file: str = setting("", "Logs", "File with further settings; the environment wins.")
+    env_file: str = setting(
+        "", "Logs", "File with more settings; environment variables take precedence."
+    )
 
     def __post_init__(self) -> None:
         self._check_network()
@@ -327,7 +360,8 @@ class Settings:
         """Addresses in Gunicorn's notation."""
         if self.bind:
             return self.bind
-        host = f"[{self.host.strip('[]')}]" if ":" in self.host else self.host
+        host = self.host.removeprefix("[").removesuffix("]")  # as in URLs
+        host = f"[{host}]" if ":" in host else host
         return (f"{host}:{self.port}",)
 
     @property

@@ -6,7 +6,6 @@ from libsndfile, because the wheels of PyAV hold no usable Vorbis encoder since 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,8 +17,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from indextts.utils.pcm import pcm16
-
-_UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 class CodecWriter(Protocol):
@@ -51,20 +48,6 @@ class PcmWriter:
 
     def close(self) -> None:
         """There is nothing to free."""
-
-
-def wav_header(rate: int) -> bytes:
-    """The 44 bytes before mono 16-bit samples whose number is not known yet.
-
-    Both sizes are 0xFFFFFFFF, which readers take for "until the end of the stream".
-    """
-    pcm, channels, width = 1, 1, 2
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        *(b"RIFF", _UNKNOWN_SIZE, b"WAVE"),
-        *(b"fmt ", 16, pcm, channels, rate, rate * width * channels, width * channels, 8 * width),
-        *(b"data", _UNKNOWN_SIZE),
-    )
 
 
 class _Sink:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
-from app.speech.codecs import check_waveform, codec_rate
 from app.speech.stream_encode import stream_encoder
-from indextts.utils.pcm import pcm16
+from indextts.utils.encode import FILE_FORMATS, FileFormat, encode_file
 
-AudioFormat = Literal["wav", "flac", "mp3", "ogg", "opus"]
+AudioFormat = FileFormat
 
-# libsndfile takes a block of the Ogg and MP3 encoders from the stack: large ones end the process.
-_BLOCK_FRAMES = 1 << 14
+_MIMES: dict[FileFormat, str] = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg; codecs=opus",
+}
 
 
 @dataclass(frozen=True)
@@ -35,34 +36,6 @@ class EncodedAudio:
     data: bytes = field(repr=False)
     mime: str
     extension: str
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """How libsndfile writes a format.
-
-    Attributes:
-        container: libsndfile's name of the format.
-        subtype: libsndfile's name of the codec.
-        mime: media type.
-    """
-
-    container: str
-    subtype: str
-    mime: str
-
-    @property
-    def integer(self) -> bool:
-        return self.subtype == "PCM_16"
-
-
-_RECIPES: dict[str, _Recipe] = {
-    "wav": _Recipe("WAV", "PCM_16", "audio/wav"),
-    "flac": _Recipe("FLAC", "PCM_16", "audio/flac"),
-    "mp3": _Recipe("MP3", "MPEG_LAYER_III", "audio/mpeg"),
-    "ogg": _Recipe("OGG", "VORBIS", "audio/ogg"),
-    "opus": _Recipe("OGG", "OPUS", "audio/ogg; codecs=opus"),
-}
 
 
 def encode_audio(
@@ -81,28 +54,11 @@ def encode_audio(
     Raises:
         ValueError: unknown format, or samples that are not finite float32 [n].
     """
-    check_waveform(waveform)
     if format == "aac":
         with closing(stream_encoder("aac", rate)) as encoder:
             data = encoder.start() + encoder.encode(waveform) + encoder.finish()
         return EncodedAudio(data, encoder.mime, encoder.extension)
-    recipe = _RECIPES.get(format)
-    if recipe is None:
-        known = ", ".join((*_RECIPES, "aac"))
+    if format not in FILE_FORMATS:
+        known = ", ".join((*FILE_FORMATS, "aac"))
         raise ValueError(f"unknown audio format {format!r}: use one of {known}")
-    target = codec_rate(format, rate)
-    if target != rate:
-        waveform = soxr.resample(waveform, rate, target, quality="HQ").astype(np.float32)
-    samples = pcm16(waveform) if recipe.integer else np.clip(waveform, -1.0, 1.0)
-    buffer = io.BytesIO()
-    with soundfile.SoundFile(
-        buffer,
-        mode="w",
-        samplerate=target,
-        channels=1,
-        format=recipe.container,
-        subtype=recipe.subtype,
-    ) as file:
-        for start in range(0, len(samples), _BLOCK_FRAMES):
-            file.write(samples[start : start + _BLOCK_FRAMES])
-    return EncodedAudio(buffer.getvalue(), recipe.mime, format)
+    return EncodedAudio(encode_file(waveform, rate, format), _MIMES[format], format)

@@ -14,9 +14,9 @@ from app.speech.codec_writers import (
     CodecWriter,
     PcmWriter,
     VorbisWriter,
-    wav_header,
 )
-from app.speech.codecs import CODEC_RATES, check_waveform, codec_rate
+from indextts.utils.encode import CODEC_RATES, check_waveform, codec_rate
+from indextts.utils.pcm import wav_header
 
 StreamFormat = Literal["wav", "pcm", "mp3", "ogg", "opus", "flac", "aac"]
 

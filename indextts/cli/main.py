@@ -17,21 +17,24 @@ from indextts.errors import IndexTTSError
 _DEBUG = "--debug"
 _INTERRUPTED = 130
 
-_EPILOG = """\
-actions:
-  indextts TEXT --speaker CLIP ...   speak (the options above)
-  indextts download ...              fetch the model files
-  indextts check DIR                 is the model directory complete and sound?
-  indextts read TEXT ...             show how a text is read, without speaking it
+_USAGE = """\
+indextts TEXT [--speaker FILE] [--output FILE] [OPTION ...]
+       indextts {download,check,read} ..."""
+_DESCRIPTION = """\
+Speak a text with the voice of a recording (IndexTTS2).
+
+other actions, each with a --help of its own:
+  indextts download [--dir DIR]   fetch the official model
+  indextts check DIR              is a model directory complete and sound?
+  indextts read TEXT              show how a text is read, without speaking it
 
   A text that is exactly "download", "check" or "read" is passed with --text.
-
+"""
+_EPILOG = """\
 examples:
-  indextts download --dir models/IndexTTS
-  indextts check models/IndexTTS
-  indextts "Hello there." --speaker voice.wav
-
-"indextts download --help" and so on tell more.
+  indextts "Hello there."
+  indextts "Hello there." --speaker voice.wav --output hello.mp3 --subtitles hello.srt
+  indextts - --output - < story.txt | ffplay -autoexit -nodisp -
 """
 
 
@@ -91,9 +94,8 @@ def _parser(name: str, action: Action) -> argparse.ArgumentParser:
     speaks = name == "speak"
     parser = argparse.ArgumentParser(
         prog="indextts" if speaks else f"indextts {name}",
-        description=(
-            "Speak a text with the voice of a recording (IndexTTS2)." if speaks else action.__doc__
-        ),
+        usage=_USAGE if speaks else None,
+        description=_DESCRIPTION if speaks else action.__doc__,
         epilog=_EPILOG if speaks else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
+from indextts.cli.arguments import add_model_dir, add_option
 from indextts.config import load_model_config
 from indextts.errors import TextError
-from indextts.model_files import AUTO, MODEL_DIRS, find_model_dir, resolve_text_files
+from indextts.model_files import find_model_dir, resolve_text_files
+from indextts.options import MAX_TEXT_TOKENS, QUICK_TOKENS
 from indextts.request import NORMALIZATIONS, Normalization
 from indextts.stages.text import TextFrontEnd, load_text_front_end, unknown_warning
 
@@ -26,27 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", action="store_true", help="show the natural and the reference's reading"
     )
     parser.add_argument("--tokens", action="store_true", help="show the pieces of the vocabulary")
-    parser.add_argument(
-        "--max-text-tokens-per-segment",
-        type=int,
-        default=120,
-        metavar="N",
-        help="longest segment in text tokens (default %(default)s)",
-    )
-    parser.add_argument(
-        "--quick-streaming-tokens",
-        type=int,
-        default=0,
-        metavar="N",
-        help="bound on the first segment (default: none)",
-    )
-    parser.add_argument(
-        "--model-dir",
-        type=Path,
-        default=Path(AUTO),
-        metavar="DIR",
-        help=f"default: {MODEL_DIRS[0]}, or {MODEL_DIRS[1]} while that is empty",
-    )
+    add_option(parser, MAX_TEXT_TOKENS)
+    add_option(parser, QUICK_TOKENS)
+    add_model_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:

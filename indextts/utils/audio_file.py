@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from indextts.clip_bounds import DECODED_SECONDS
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
+from indextts.utils.encode import encode_wav
 from indextts.utils.packages import require
-from indextts.utils.pcm import pcm16
 from indextts.utils.resample import check_rate
 
 if TYPE_CHECKING:
@@ -51,17 +50,6 @@ def read_audio(
             return _decode(file.fileno(), max_seconds)
     except OSError as error:
         raise AudioError(f"{source}: cannot be opened: {error.strerror or error}") from error
-
-
-def encode_wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
-    """A mono 16-bit PCM WAV file as bytes (pipeline.md 4); arguments as for :func:`write_wav`."""
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(pcm16(waveform).astype("<i2").tobytes())
-    return buffer.getvalue()
 
 
 def write_wav(path: Path | str, waveform: NDArray[np.float32], sample_rate: int) -> None:

@@ -67,7 +67,8 @@ def test_help_shows_all_actions(speak: Speak, capsys: pytest.CaptureFixture[str]
         main(["--help"])
     assert caught.value.code == 0
     output = capsys.readouterr().out
-    for text in ("--speaker voice.wav", "indextts download", "indextts check", "--text"):
+    actions = ("indextts download", "indextts check", "indextts read")
+    for text in (*actions, "--speaker voice.wav", "--text"):
         assert text in output
 
 

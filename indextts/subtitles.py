@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from indextts.request import SegmentAudio
 
 SubtitleFormat = Literal["srt", "vtt"]
 SUBTITLE_FORMATS: tuple[SubtitleFormat, ...] = ("srt", "vtt")
@@ -18,6 +21,25 @@ class Cue(Protocol):
     def start(self) -> float: ...
     @property
     def end(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class SegmentCue:
+    """When a segment is heard, in seconds from the beginning."""
+
+    text: str
+    start: float
+    end: float
+
+
+def segment_cues(segments: Iterable[SegmentAudio]) -> Iterator[SegmentCue]:
+    """The cues of the segments of one synthesis, in order; pauses lie between cues."""
+    begin = 0
+    for segment in segments:
+        rate = segment.sample_rate
+        end = begin + len(segment.waveform)
+        yield SegmentCue(segment.spoken_text or segment.text, begin / rate, end / rate)
+        begin = end + segment.pause
 
 
 def subtitles(cues: Iterable[Cue], format: SubtitleFormat) -> str:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from app.speech.events import SegmentReady
-from app.speech.subtitles import subtitles
+from indextts.request import SegmentAudio
+from indextts.subtitles import SegmentCue, segment_cues, subtitles
 
 
 def cue(text: str, start: float, end: float) -> SegmentReady:
@@ -29,3 +30,22 @@ def test_vtt() -> None:
 
 def test_nothing() -> None:
     assert subtitles((), "srt") == ""
+
+
+def test_segments_have_pauses_between_them() -> None:
+    def segment(index: int, samples: int, spoken: str) -> SegmentAudio:
+        return SegmentAudio(
+            index=index,
+            count=2,
+            text="PIECES",
+            text_tokens=1,
+            codes=np.zeros(1, np.int64),
+            waveform=np.zeros(samples, np.float32),
+            sample_rate=100,
+            pause=20,
+            truncated=False,
+            spoken_text=spoken,
+        )
+
+    cues = list(segment_cues((segment(0, 150, "Spoken."), segment(1, 50, ""))))
+    assert cues == [SegmentCue("Spoken.", 0.0, 1.5), SegmentCue("PIECES", 1.7, 2.2)]
