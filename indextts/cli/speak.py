@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from indextts.cli.arguments import add_model_dir, add_option
-from indextts.cli.outputs import STDOUT, SubtitleOutput, open_output
+from indextts.cli.outputs import STDOUT, Output, SubtitleOutput, open_output
 from indextts.cli.progress import ProgressBar
 from indextts.errors import RequestError
 from indextts.model_files import HOME
@@ -24,14 +24,14 @@ from indextts.options import (
     QUICK_TOKENS,
     STREAM_QUICK_TOKENS,
 )
-from indextts.request import NORMALIZATIONS, Control, SynthesisRequest
+from indextts.request import NORMALIZATIONS, Control, SegmentAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
 
 # Clips that a checkout brings along.
 VOICES = HOME / "examples" / "voices"
 _HAN = re.compile("[\u3400-\u9fff]")
 # As the shell counts a program that ended because nobody read on.
-_BROKEN_PIPE = 128 + signal.SIGPIPE
+_BROKEN_PIPE = 141
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,22 +129,18 @@ def run(args: argparse.Namespace) -> int:
     )
     if engine.model_notice:
         sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")
-    heard = 0.0
-    with ProgressBar(quiet=args.quiet) as bar:
-        started = time.perf_counter()
-        with engine.stream(request, Control(progress=bar.update)) as stream:
-            try:
-                for segment in stream:
-                    for output in outputs:
-                        output.write(segment)
-                    heard += (len(segment.waveform) + segment.pause) / segment.sample_rate
-                for output in outputs:
-                    output.finish()
-            except BrokenPipeError:
-                # What is left in the buffer must not be written again at the exit.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                return _BROKEN_PIPE
-        seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    with (
+        ProgressBar(quiet=args.quiet) as bar,
+        engine.stream(request, Control(progress=bar.update)) as stream,
+    ):
+        try:
+            heard = _write(stream, outputs)
+        except BrokenPipeError:
+            # What is left in the buffer must not be written again at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _BROKEN_PIPE
+    seconds = time.perf_counter() - started
     for warning in stream.warnings:
         sys.stderr.write(f"indextts: warning: {warning}\n")
     summary = sys.stderr if args.output == STDOUT else sys.stdout
@@ -154,6 +150,18 @@ def run(args: argparse.Namespace) -> int:
         f"(RTF {seconds / heard:.2f}), seed {stream.seed}\n"
     )
     return 0
+
+
+def _write(stream: Iterable[SegmentAudio], outputs: Sequence[Output]) -> float:
+    """Hand each segment to all outputs as soon as it is there; seconds of sound."""
+    seconds = 0.0
+    for segment in stream:
+        for output in outputs:
+            output.write(segment)
+        seconds += (len(segment.waveform) + segment.pause) / segment.sample_rate
+    for output in outputs:
+        output.finish()
+    return seconds
 
 
 def _request(args: argparse.Namespace, text: str) -> SynthesisRequest:

@@ -1,4 +1,4 @@
-"""Files that a synthesis writes: refused before the work, not after it."""
+"""Files that a synthesis writes; what cannot be written is refused before the work."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from indextts.errors import OutputError
 from indextts.utils.encode import encode_file, format_of
 
 
+def refuse_folder(path: Path) -> None:
+    """Raises OutputError where an output is named that is a folder."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it, e.g. {path / 'out.wav'}")
+
+
 def check_writable(path: Path) -> None:
     """Make the parent folders of an output, and see that a file can be written there.
 
     Raises:
         OutputError: it cannot; the message says why.
     """
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name a file in it, e.g. {path / 'out.wav'}")
+    refuse_folder(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Opening shows what no look at permissions does: read-only and full file systems.
@@ -39,6 +44,7 @@ class SoundFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        refuse_folder(self.path)  # before its name is taken for a file's
         self._format = format_of(self.path)
         check_writable(self.path)
 

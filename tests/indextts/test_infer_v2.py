@@ -21,6 +21,7 @@ from indextts.errors import (
     EmptyGenerationError,
     ModelFileError,
     NonFiniteAudioError,
+    OutputError,
     RequestError,
     TextError,
 )
@@ -384,6 +385,11 @@ def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) 
     assert returned[1].dtype == np.int16
     assert returned[1].shape == (len(written), 1)
     assert np.abs(returned[1][:, 0].astype(int) - written).max() <= 1
+    mp3 = out.with_suffix(".mp3")
+    engine.infer(str(path), SENTENCES[0], mp3, **options)
+    assert sf.info(mp3).format == "MP3"
+    with pytest.raises(OutputError, match=r"must end in one of \.wav"):
+        engine.infer("noticed before the voice is read", SENTENCES[0], tmp_path / "out.txt")
     vector = engine.infer(path, SENTENCES[0], emo_audio_prompt=path, emo_vector=[0.1] * 8, seed=3)
     plain = engine.infer(path, SENTENCES[0], emo_vector=[0.1] * 8, seed=3)
     assert np.array_equal(vector[1], plain[1])  # type: ignore[arg-type]

@@ -48,6 +48,9 @@ def test_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     file.touch()
     with pytest.raises(OutputError, match="is a folder"):
         check_writable(tmp_path)
+    (tmp_path / "folder.d").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        SoundFile(tmp_path / "folder.d")
     with pytest.raises(OutputError, match="cannot be written"):
         SoundFile(file / "out.wav")
     with pytest.raises(OutputError, match=r"must end in one of \.wav"):
