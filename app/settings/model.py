@@ -25,7 +25,7 @@ class Settings:
     host: str = setting(
         "0.0.0.0",  # noqa: S104 - as people expect of a server; the start warns without keys
         "Server",
-        "Address to listen on; `127.0.0.1` for this machine alone.",
+        "Address to listen on; `127.0.0.1` serves this machine only.",
         check=Check(
             rf"{_NAME}|{_IPV6}|\[{_IPV6}\]",
             "a name or an address, such as 0.0.0.0, 127.0.0.1 or ::1",
@@ -79,8 +79,9 @@ class Settings:
     client_seconds: int = setting(
         30,
         "Server",
-        "A client that sends or reads nothing for this long in the middle of a request is left; so "
-        "is one whose head takes longer, or whose body then comes at less than 8 kB/s.",
+        "A client that neither sends nor reads anything for this long during a request is "
+        "disconnected. So is one that takes longer to send the request's head, or that then sends "
+        "the body at less than 8 kB/s.",
         minimum=1,
         maximum=3600,
     )
@@ -158,9 +159,9 @@ class Settings:
     load_failure_seconds: float = setting(
         10.0,
         "Model",
-        "After a failed load or a broken device, /health shows it for this long. Then the worker "
-        "looks for the model again (at doubling intervals, where files or settings are wrong) or "
-        "ends and is started again.",
+        "How long /health shows a failed load or a broken device. Then the worker tries to load "
+        "the model again (at doubling intervals when files or settings are wrong), or exits and is "
+        "restarted.",
         minimum=0,
         maximum=3600,
     )
@@ -185,8 +186,8 @@ class Settings:
     request_seconds: float = setting(
         120.0,
         "Requests",
-        "A request is stopped after this long; its answer may take as long to be read, and the "
-        "length of its sound.",
+        "Time limit for a request. Reading the answer may take as long again, plus the length of "
+        "its sound.",
         minimum=0.1,
         maximum=DAY,
     )
