@@ -14,8 +14,8 @@ import torch
 from benchmarks.gpu_check.bench import Bench
 from benchmarks.gpu_check.parts import graphs, loop, robust, stages
 from benchmarks.gpu_check.rows import Outcome, Row, Rows, read_rows
-from tests.indextts import pretend_cuda
 from tests.indextts.pretend_cuda import PretendCuda
+from tests.indextts.pretend_streams import Graph
 
 
 class FewPrecisions(Bench):
@@ -32,8 +32,8 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     with PretendCuda(devices=2) as gpu, torch.inference_mode():
         recording = type(
             "Recording",
-            (pretend_cuda._Graph,),
-            {"__init__": lambda self: pretend_cuda._Graph.__init__(self, gpu)},
+            (Graph,),
+            {"__init__": lambda self: Graph.__init__(self, gpu)},
         )
         monkeypatch.setattr(torch.cuda, "CUDAGraph", recording)
         monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)

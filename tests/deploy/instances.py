@@ -108,9 +108,9 @@ class Instance:
             return answer.status, answer.read().decode()
 
     def metric(self, name: str) -> float:
-        """A metric without labels; 0 where it was never counted."""
+        """A metric, with its labels if it has any; 0 where it was never counted."""
         _, text = self.read("/metrics")
-        found = re.findall(rf"^{name} (\S+)$", text, flags=re.M)
+        found = re.findall(rf"^{re.escape(name)} (\S+)$", text, flags=re.M)
         return float(found[0]) if found else 0.0
 
     def status(self) -> str:

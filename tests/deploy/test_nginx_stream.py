@@ -156,7 +156,7 @@ def test_a_slow_reader_keeps_nobody_waiting(alone: Alone) -> None:
 def test_clients_that_hang_up_leave_nothing_behind(alone: Alone) -> None:
     instance = alone.instance
     threads = _fill_the_pool(alone)
-    broken = alone.instance.metric("indextts_streams_broken_total")
+    broken = alone.instance.metric('indextts_streams_broken_total{reason="client"}')
     rounds = 4
     for number in range(rounds):
         callers = [threading.Thread(target=_hang_up, args=(alone.site,)) for _ in range(SEATS)]
@@ -171,7 +171,7 @@ def test_clients_that_hang_up_leave_nothing_behind(alone: Alone) -> None:
     wait_for(lambda: len(instance.events("CancelledError")) == 20)
     assert not instance.events("done")
     wait_for(lambda: alone.instance.metric("indextts_streams_open") == 0)
-    assert alone.instance.metric("indextts_streams_broken_total") == broken + 20
+    assert alone.instance.metric('indextts_streams_broken_total{reason="client"}') == broken + 20
     assert _threads(instance) == threads
     with ask(alone.site, "next") as answer:
         assert rest(answer.iter_content(None))

@@ -44,7 +44,7 @@ assert "pip install 'soxr" in error_of(lambda: engine.synthesize(odd))
 
 @pytest.mark.parametrize(
     "script",
-    ["import indextts.infer_v2", "import app.inference", SPEAK],
+    ["import indextts.infer_v2", "import app.runner.runner", SPEAK],
     ids=("engine", "runner", "speak"),
 )
 def test_the_engine_runs_with_the_packages_that_compute(script: str, tmp_path: Path) -> None:

@@ -238,7 +238,9 @@ def load_text_front_end(
     tokenizer = Tokenizer(bpe_model)
     words = Glossary() if glossary is None else load_glossary(glossary)
     reader = None if phonemes is None else load_phoneme_reader(phonemes)
-    folder = CharacterFolder(simplified_table(load_simplifier()))
+    # "none" needs no package: traditional characters then stay as they are.
+    simplifier = str if verbalizer == "none" else load_simplifier()
+    folder = CharacterFolder(simplified_table(simplifier))
     plain = PlainReader(folder)
     normalizer = TextNormalizer(load_verbalizer(verbalizer), words)
     readers: Mapping[Normalization, Reader] = {
