@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from app.settings import Settings
 from tests.app.gunicorn_server import wait_for
 from tests.deploy.instances import Instance, running_instance
 from tests.deploy.nginx_site import Certificate, Site, running_nginx
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.deploy
 
 QUEUE_SIZE = 4
 SEATS = 1 + QUEUE_SIZE
-THREADS = SEATS + 9
+THREADS = Settings(queue_size=QUEUE_SIZE).thread_count
 GENEROUS = ("--rate", "100r/s", "--burst", "100", "--connections", "60")
 
 
@@ -344,7 +345,11 @@ def _fill_the_pool(alone: Alone) -> int:
         for _ in range(THREADS):
             connection = stack.enter_context(socket.socket(socket.AF_UNIX))
             connection.connect(path)
-            connection.sendall(b"GET /health HTTP/1.1\r\n")
+            # A head alone takes no thread; one whose body is still to come does.
+            connection.sendall(
+                b"POST /tts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 2\r\n\r\n"
+            )
         before = 0
 
         def settled() -> bool:
