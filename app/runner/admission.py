@@ -38,6 +38,7 @@ class Admission:
         self._running: set[Job] = set()
         self._seats_taken = 0
         self._mean_seconds = FIRST_GUESS_SECONDS
+        self._mean_rtf: float | None = None
         self._closed = False
 
     # -- for request threads -------------------------------------------------------------
@@ -102,6 +103,10 @@ class Admission:
             self._running.discard(job)
             if isinstance(last, Completed):
                 self._mean_seconds += 0.2 * (last.inference_seconds - self._mean_seconds)
+                if last.audio_seconds > 0:
+                    rtf = last.inference_seconds / last.audio_seconds
+                    known = rtf if self._mean_rtf is None else self._mean_rtf
+                    self._mean_rtf = known + 0.2 * (rtf - known)
 
     # -- for everybody -------------------------------------------------------------------
 
@@ -116,6 +121,11 @@ class Admission:
     def running(self) -> tuple[Job, ...]:
         with self._changed:
             return tuple(self._running)
+
+    def mean_rtf(self) -> float | None:
+        """Seconds of work for a second of sound, of late; None before the first request."""
+        with self._changed:
+            return self._mean_rtf
 
     def counts(self) -> QueueCounts:
         with self._changed:

@@ -26,6 +26,7 @@ class Completed:
         stages: wall-clock seconds of each stage.
         queue_seconds: wait for the engine.
         inference_seconds: time with the engine.
+        audio_seconds: of sound that was made.
     """
 
     seed: int
@@ -33,6 +34,7 @@ class Completed:
     stages: StageSeconds
     queue_seconds: float
     inference_seconds: float
+    audio_seconds: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -153,8 +153,10 @@ class _Attempt:
         try:
             with engine.stream(self._request, control) as stream:
                 self._request = replace(self._request, seed=stream.seed)
+                audio_seconds = 0.0
                 for segment in stream:
                     job.last_step = time.monotonic()
+                    audio_seconds += len(segment.waveform) / segment.sample_rate
                     if segment.index >= self._sent:
                         job.events.put(segment)
                         self._sent += 1
@@ -164,6 +166,7 @@ class _Attempt:
                     stages=stream.seconds,
                     queue_seconds=self._queue_seconds,
                     inference_seconds=time.monotonic() - started,
+                    audio_seconds=audio_seconds,
                 )
         finally:
             job.last_step = None

@@ -7,6 +7,7 @@ A request thread takes a seat, submits a job and reads its events.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -167,6 +168,11 @@ class InferenceRunner:
             job.events.close()
             if self._admission.withdraw(job):
                 self._tell()
+
+    def reachable_seconds(self, deadline: float) -> float:
+        """About how much sound can be made until `deadline`, as fast as the engine was of late."""
+        rtf = self._admission.mean_rtf()
+        return math.inf if rtf is None else max(0.0, deadline - time.monotonic()) / rtf
 
     def status(self) -> RunnerStatus:
         """What /health shows."""

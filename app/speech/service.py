@@ -19,6 +19,9 @@ from app.runner.runner import InferenceRunner
 from app.speech.events import Failed, Finished, SegmentReady, SpeechEvents, Times
 from app.speech.order import ClipInput, SpeechOrder
 
+# Lengths are estimated from texts, and the engine may be faster than it was.
+ESTIMATE_SLACK = 1.5
+
 
 class SpeechObserver(Protocol):
     """Is told of finished orders; must be quick and safe for several threads."""
@@ -77,8 +80,13 @@ class SpeechService:
         return order.request(
             self._clip("speaker", order.speaker, order),
             None if order.emotion is None else self._clip("emotion", order.emotion, order),
-            self._max_answer_seconds,
+            self._longest(order),
         )
+
+    def _longest(self, order: SpeechOrder) -> float:
+        """Seconds that the answer may last: what cannot be done in time is said at once."""
+        reachable = self._runner.reachable_seconds(order.deadline)
+        return min(self._max_answer_seconds, ESTIMATE_SLACK * reachable)
 
     def _serve(
         self, order: SpeechOrder, request: SynthesisRequest, fetch_seconds: float, seat: Seat

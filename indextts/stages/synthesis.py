@@ -110,7 +110,7 @@ class SynthesisRun:
         if pauses + speech > limit:
             raise RequestError(
                 f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
-                f"{limit:g} s that an answer may last; send the text in parts"
+                f"{limit:.0f} s that can be spoken in one request here; send the text in parts"
             )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:

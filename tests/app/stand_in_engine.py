@@ -23,7 +23,7 @@ from typing import Self
 import numpy as np
 
 from app.runner.engine import EngineOptions
-from indextts.errors import GenerationError, ModelFileError, TextError
+from indextts.errors import GenerationError, ModelFileError, RequestError, TextError
 from indextts.facts import ModelFacts
 from indextts.request import Control, Progress, SegmentAudio, StageSeconds, SynthesisRequest
 
@@ -172,6 +172,9 @@ class HummedStream:
         self._engine.note("start", text)
         try:
             lines = text.split("\n")
+            limit = self._request.max_audio_seconds
+            if limit is not None and sum(map(_seconds_of, lines)) > limit:
+                raise RequestError("more than can be spoken in one request here")
             for index, line in enumerate(lines):
                 self._engine.obey(line, control)
                 yield _tone(line, index, len(lines), self._request.interval_silence)
@@ -181,8 +184,12 @@ class HummedStream:
         self._engine.note("done", text)
 
 
+def _seconds_of(line: str) -> float:
+    return min(2.0, 0.1 + 0.01 * len(line))
+
+
 def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
-    length = int(RATE * min(2.0, 0.1 + 0.01 * len(line)))
+    length = int(RATE * _seconds_of(line))
     wave = 0.3 * np.sin(2 * np.pi * 220 * np.arange(length) / RATE)
     return SegmentAudio(
         index=index,

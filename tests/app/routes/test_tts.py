@@ -381,3 +381,17 @@ def test_a_deadline_says_so(make_app: AppMaker, clip_hex: str) -> None:
     client = make_app(request_seconds=0.2).test_client()
     answer = speak(client, clip_hex, text="[slow 20]")
     assert "INDEXTTS_REQUEST_SECONDS" in answer.get_json()["errors"]["text"][0]
+
+
+def test_what_cannot_be_done_in_time_is_said_beforehand(make_app: AppMaker, clip_hex: str) -> None:
+    client = make_app(request_seconds=3.0).test_client()
+    long = "\n".join(["x" * 190] * 25)  # 50 s of sound
+    assert speak(client, clip_hex, text=long).status_code == 200
+    # From now on the engine is known to need ten seconds for a second of sound.
+    assert speak(client, clip_hex, text="[slow 1.6]").status_code == 200
+    for _ in range(12):
+        speak(client, clip_hex, text="[slow 0.5]")
+    answer = speak(client, clip_hex, text=long)
+    assert answer.status_code == 422
+    assert "can be spoken in one request" in answer.get_json()["errors"]["_schema"][0]
+    assert speak(client, clip_hex).status_code == 200
