@@ -32,6 +32,9 @@ from indextts.stages.reference import ReferenceEncoder, Voice
 from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
 from indextts.stages.text import Segment, unknown_warning
 
+# Of one bounded answer: silence costs no work, so nothing else would bound it.
+MAX_PAUSE_SECONDS = 120.0
+
 
 class SynthesisRun:
     """The state of one request; the networks it uses are shared and hold none.
@@ -107,6 +110,11 @@ class SynthesisRun:
         gpt = self._networks.config.gpt
         codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
         speech = codes / CODES_PER_SECOND
+        if pauses > MAX_PAUSE_SECONDS:
+            raise RequestError(
+                f"the pauses between {len(segments)} segments come to {pauses:.0f} s; at most "
+                f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence"
+            )
         if pauses + speech > limit:
             raise RequestError(
                 f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "

@@ -298,6 +298,11 @@ def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> No
     )
     with pytest.raises(RequestError, match="pauses are more than the 30 s"):
         engine.synthesize(long, Control(progress=seen.append))
+    silent = replace(
+        long, text=LONG_TEXT * 8, max_text_tokens_per_segment=10, max_audio_seconds=3600.0
+    )
+    with pytest.raises(RequestError, match="take a smaller interval_silence"):
+        engine.synthesize(silent, Control(progress=seen.append))
     assert seen == []
     engine.synthesize(replace(long, interval_silence=200))
 
