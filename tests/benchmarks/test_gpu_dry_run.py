@@ -14,6 +14,8 @@ import pytest
 from benchmarks.gpu_check.catalogue import PARTS
 from tests.bare_machine import ABSENT, PREAMBLE
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks" / "gpu.py"
 

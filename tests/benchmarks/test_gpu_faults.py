@@ -20,6 +20,8 @@ from benchmarks.gpu_check.report import PartResult, Report, markdown, write_json
 from benchmarks.gpu_check.rows import Outcome, Row, Rows, read_rows
 from benchmarks.gpu_check.runner import Runner
 
+pytestmark = pytest.mark.slow
+
 COMPARING = ("graphs", "engine", "stages", "robust")
 COMPUTING = (*COMPARING, "loop", "steps", "speed", "batch", "peaks", "fallback")
 

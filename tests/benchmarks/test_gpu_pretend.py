@@ -17,6 +17,8 @@ from benchmarks.gpu_check.rows import Outcome, Row, Rows, read_rows
 from tests.indextts.pretend_cuda import PretendCuda
 from tests.indextts.pretend_streams import Graph
 
+pytestmark = pytest.mark.slow
+
 
 class FewPrecisions(Bench):
     """Pretending is slow; the tests of the decoder go through all of them."""

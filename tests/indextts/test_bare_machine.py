@@ -20,6 +20,8 @@ from indextts.request import ReferenceAudio, SynthesisRequest
 from indextts.utils.audio_file import read_audio, write_wav
 from tests.indextts.tiny_model import SAMPLE_RATE, voice
 
+pytestmark = pytest.mark.slow
+
 folder = sys.argv[1]
 
 def error_of(work):
