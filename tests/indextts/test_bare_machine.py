@@ -11,6 +11,8 @@ import pytest
 from tests.bare_machine import PREAMBLE
 from tests.indextts.tiny_model import write_tiny_model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SPEAK = """
 import sys
@@ -19,8 +21,6 @@ from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, SynthesisRequest
 from indextts.utils.audio_file import read_audio, write_wav
 from tests.indextts.tiny_model import SAMPLE_RATE, voice
-
-pytestmark = pytest.mark.slow
 
 folder = sys.argv[1]
 

@@ -18,6 +18,8 @@ from indextts.stages.decoding.session import NativeSession
 from tests.indextts.pretend_cuda import PretendCuda
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
+pytestmark = pytest.mark.slow
+
 REQUEST = SynthesisRequest(
     " ".join(SENTENCES[:2]),
     ReferenceAudio(voice(1), SAMPLE_RATE),

@@ -383,6 +383,7 @@ def test_a_deadline_says_so(make_app: AppMaker, clip_hex: str) -> None:
     assert "INDEXTTS_REQUEST_SECONDS" in answer.get_json()["errors"]["text"][0]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_in_time_is_said_beforehand(make_app: AppMaker, clip_hex: str) -> None:
     client = make_app(request_seconds=3.0).test_client()
     long = "\n".join(["x" * 190] * 25)  # 50 s of sound

@@ -21,6 +21,8 @@ from tests.indextts.pretend_cuda import PretendCuda, PretendTensor
 from tests.indextts.pretend_streams import Graph
 from tests.indextts.small_models import small_gpt
 
+pytestmark = pytest.mark.slow
+
 LIMITS = [16, 11]
 OPTIONS = [
     pytest.param(SamplingOptions(do_sample=sample, num_beams=beams), id=f"{name}-{beams}")
