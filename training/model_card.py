@@ -8,6 +8,7 @@ from typing import Any
 
 from training.config import Recipe
 from training.data.spoken import spoken
+from training.evaluation.kinds import load_report, table
 from training.workspace import Workspace, read_rows, read_utterances
 
 # Below these the checkpoint may be the default (issue "A small checkpoint of our own").
@@ -122,9 +123,24 @@ def _quality(work: Workspace) -> str:
             "| --- | --- | --- | --- | --- |",
             *rows,
             "",
+            *_kinds(work),
             *_other_figures(work),
         )
     )
+
+
+def _kinds(work: Workspace) -> list[str]:
+    """The table of the everyday texts, where they have been spoken."""
+    found = load_report(work, "everyday")
+    if found is None:
+        return []
+    return [
+        f"Errors in texts of other kinds, {found['runs']} runs; a text counts no worse than one of",
+        "which nothing is understood:",
+        "",
+        *table(found, load_report(work, "everyday-teacher")),
+        "",
+    ]
 
 
 def _limits(work: Workspace, recipe: Recipe) -> str:

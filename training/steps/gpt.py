@@ -173,17 +173,16 @@ class GPTTask(LearnerTask):
 
     def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inside = targets != IGNORED
-        scores = punished = logits.log_softmax(-1)
+        wanted, scores = targets[inside], logits[inside].float()
+        level = scores.new_zeros(())
         penalty = self._setting.recipe.penalty
         if penalty != 1.0:
-            punished = repetition_penalty(scores, seen_codes(targets, self._config), penalty)
-        loss = F.cross_entropy(
-            punished[inside], targets[inside], label_smoothing=SMOOTHING if self.gpt.training else 0
-        )
-        level = loss.new_zeros(())
-        if penalty != 1.0:
-            level = logits.logsumexp(-1)[inside].square().mean()
-        right = (punished.argmax(-1) == targets)[inside].float().mean()
+            level = scores.logsumexp(-1).square().mean()
+            seen = seen_codes(targets, self._config)[inside]
+            scores = repetition_penalty(scores.log_softmax(-1), seen, penalty)
+        smoothing = SMOOTHING if self.gpt.training else 0.0
+        loss = F.cross_entropy(scores, wanted, label_smoothing=smoothing)
+        right = (scores.argmax(-1) == wanted).float().mean()
         return loss, level, right
 
     @torch.inference_mode()
