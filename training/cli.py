@@ -250,6 +250,7 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
             "--minutes", type=float, default=math.inf, help="stop then; the next run goes on"
         )
         own.add_argument("--steps", type=int, help="instead of the recipe's")
+        own.add_argument("--rate", type=float, help="greatest learning rate, likewise")
     if name == "gpt":
         own.add_argument(
             "--penalty", type=float, help="repetition penalty that will be decoded with (10)"
@@ -272,10 +273,11 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     from training.config import RECIPES
 
     recipe = RECIPES[args.recipe]()
-    steps = getattr(args, "steps", None)
-    if steps is not None:
-        schedule = replace(getattr(recipe, args.step), steps=steps)
-        recipe = replace(recipe, **{args.step: schedule})
+    for name in ("steps", "rate"):
+        value = getattr(args, name, None)
+        if value is not None:
+            schedule = replace(getattr(recipe, args.step), **{name: value})
+            recipe = replace(recipe, **{args.step: schedule})
     penalty = getattr(args, "penalty", None)
     if penalty is not None:
         recipe = replace(recipe, penalty=penalty)

@@ -161,8 +161,8 @@ def sizes(width: int, text_tokens: int, sounds: int) -> Sizes:
         pos_table_len=1000,
         # 6 s; clips are never longer in training.
         cond_valid_frames=300,
-        # A phoneme lasts three to four codes; slow speech twice that.
-        codes_base=60,
+        # A phoneme lasts three to four codes; slow speech twice that; a single word 65 in all.
+        codes_base=30,
         codes_per_text_token=9.0,
     )
     return Sizes(

@@ -1,8 +1,9 @@
 """Step ``gpt``: text and reference clips to codes, and the latents that go with them.
 
 Trained as it is used.  In decoding the k-th code is fed back with position k + 1, in the latent
-pass with position k (gpt.md 1.2): rows of both kinds are in every batch.  Where decoding punishes
-codes that have occurred, the loss is taken from the scores after that penalty.
+pass with position k (gpt.md 1.2): where the acoustic model hears latents, rows of both kinds are in
+every batch.  Where decoding punishes codes that have occurred, the loss is taken from the scores
+after that penalty.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class GPTTask(LearnerTask):
         s, choose = self._setting, chooser(self.seed, self.name, index)
         self.gpt.train()
         items = self._sentences.batch(choose, self.schedule.batch)
-        for_latents = [choose.random() < LATENT_ROWS for _ in items]
+        share = LATENT_ROWS if s.recipe.latents else 0.0
+        for_latents = [choose.random() < share for _ in items]
         with autocast(s.device):
             conditions, manner = self._conditions(items, choose)
             logits, targets, guidance = self._run(self._lines(items), conditions, for_latents)
