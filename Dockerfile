@@ -1,32 +1,42 @@
 # Two targets: `cuda` (the default) and `cpu`.
 #
-#   docker build --target cuda -t indextts:cuda .
-#   docker run --gpus all -p 8000:8000 -v "$PWD/models/IndexTTS:/app/models:ro" indextts:cuda
+#   docker build -t indextts .
+#   docker run --gpus all -p 8000:8000 -v $(pwd)/models:/app/models indextts
 #
-# The weights are no part of the image; they are mounted at /app/models.
+# The weights are no part of the image. They are looked for in /app/models and /app/models/IndexTTS;
+# without any, the demonstration model speaks.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS dependencies
 WORKDIR /build
-# Extras of the Python package, e.g. jwt,redis
-ARG EXTRAS=""
-# pip reads this one.  PyPI's torch for x86-64 brings CUDA's libraries along, which need only the
-# driver of the host; with an index of CPU builds here the cpu image is some 4 GB smaller.
-ARG PIP_EXTRA_INDEX_URL=""
-COPY pyproject.toml constraints.txt deploy/docker/requirements.py ./
-RUN python requirements.py pyproject.toml "${EXTRAS}" > requirements.txt
-RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check \
-        -c constraints.txt -r requirements.txt
+COPY requirements.lock ./
+RUN python -m venv /opt/venv
+
+# PyPI's torch for Linux brings CUDA's libraries along; of the host only the driver is needed.
+FROM dependencies AS dependencies-cuda
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps \
+        --require-hashes -r requirements.lock
+
+# uv knows where torch's CPU builds are, which save 4 GB. Their hashes are not in the lock.
+FROM dependencies AS dependencies-cpu
+RUN awk '/^[a-z]/ { cuda = /^(torch|torchaudio|triton|nvidia-[a-z0-9-]*|cuda-[a-z]*)==/ } !cuda' \
+        requirements.lock > rest.lock \
+    && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps \
+        --require-hashes -r rest.lock
+RUN python -m venv /opt/uv \
+    && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check uv==0.13.9 \
+    && grep -oE '^torch(audio)?==[0-9.]+' requirements.lock > torch.txt \
+    && /opt/uv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-deps \
+        --torch-backend cpu -r torch.txt
 
 FROM ${PYTHON_IMAGE} AS service
 # A number, so that Kubernetes can see that it is not root.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp indextts \
     && install -d -o indextts -g indextts /app /app/models /run/indextts
 WORKDIR /app
-COPY --from=dependencies /opt/venv /opt/venv
 COPY LICENSE NOTICE server.py wsgi.py gunicorn.conf.py ./
+COPY models/demo/ models/demo/
 COPY indextts/ indextts/
 COPY app/ app/
 ENV PATH=/opt/venv/bin:${PATH} \
@@ -47,10 +57,12 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --retries=3 \
 ENTRYPOINT ["python", "server.py"]
 
 FROM service AS cpu
+COPY --from=dependencies-cpu /opt/venv /opt/venv
 ENV INDEXTTS_DEVICE=cpu \
     CUDA_VISIBLE_DEVICES=""
 
 FROM service AS cuda
+COPY --from=dependencies-cuda /opt/venv /opt/venv
 ENV CUDA_DEVICE_ORDER=PCI_BUS_ID \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility

@@ -8,7 +8,7 @@ usage() {
 usage: ./run_docker.sh [OPTION ...] [-- OPTION_OF_SERVER.PY ...]
 
   --gpu | --cpu    do not look for a GPU, take this
-  --models DIR     the weights (default: models/IndexTTS)
+  --models DIR     the weights, or the folder around IndexTTS (default: models)
   --port PORT      on this machine (default: 8000)
   --public         listen on all addresses, not only on 127.0.0.1: set API keys first
   --env-file FILE  settings, INDEXTTS_NAME=value
@@ -21,7 +21,7 @@ TEXT
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 say() { printf '%s\n' "$*"; }
 
-TARGET="" MODELS=models/IndexTTS PORT=8000 ADDRESS=127.0.0.1 ENV_FILE="" DETACH=no BUILD=yes DRY_RUN=no
+TARGET="" MODELS="" PORT=8000 ADDRESS=127.0.0.1 ENV_FILE="" DETACH=no BUILD=yes DRY_RUN=no
 while [ $# -gt 0 ]; do
     case $1 in
         --models | --port | --env-file) case ${2-} in '' | --*) die "$1 needs a value" ;; esac ;;
@@ -64,18 +64,27 @@ detect() {
 
 command -v docker >/dev/null || die "docker is missing: https://docs.docker.com/engine/install"
 [ -n "$TARGET" ] || detect
-if [ ! -e "$MODELS/config.yaml" ]; then
-    say "$MODELS holds no weights: indextts download --dir $MODELS   (docs/models.md)"
+has_weights() { [ -e "$1/config.yaml" ] || [ -e "$1/IndexTTS/config.yaml" ]; }
+if [ -n "$MODELS" ] && ! has_weights "$MODELS"; then
+    say "$MODELS holds no weights: indextts download --dir $MODELS/IndexTTS   (docs/models.md)"
     [ "$DRY_RUN" = yes ] || exit 1
+elif [ -z "$MODELS" ] && has_weights models; then
+    MODELS=models
+elif [ -z "$MODELS" ]; then
+    say "There are no weights in models/IndexTTS: the demonstration model of the image will speak."
+    say "The official model: make weights   (docs/models.md)"
 fi
-MODELS=$(cd "$MODELS" 2>/dev/null && pwd || printf '%s' "$MODELS")
 
 if [ "$BUILD" = yes ]; then
     run docker build --target "$TARGET" --tag "indextts:$TARGET" .
 fi
 options=(--rm --name indextts --init --read-only --tmpfs /tmp --cap-drop ALL
     --security-opt no-new-privileges --stop-timeout 200
-    --publish "$ADDRESS:$PORT:8000" --volume "$MODELS:/app/models:ro")
+    --publish "$ADDRESS:$PORT:8000")
+if [ -n "$MODELS" ]; then
+    MODELS=$(cd "$MODELS" 2>/dev/null && pwd || printf '%s' "$MODELS")
+    options+=(--volume "$MODELS:/app/models:ro")
+fi
 [ "$TARGET" = cpu ] || options+=(--gpus all)
 [ -z "$ENV_FILE" ] || options+=(--env-file "$ENV_FILE")
 [ "$DETACH" = no ] || options+=(--detach)

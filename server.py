@@ -1,4 +1,4 @@
-"""Start the service: ``python server.py --host 0.0.0.0 --port 8000``.
+"""Start the service: ``python server.py --host 127.0.0.1 --port 8000``.
 
 Runs Gunicorn with ``gunicorn.conf.py``; the options win over the environment.
 """
@@ -11,8 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.settings_fields import SettingsError
-from app.settings_source import load_settings
+from app.settings import SettingsError, load_for_start
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,7 +23,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         description="Start the IndexTTS2 service.",
         epilog="Every other setting is an environment variable: see docs/configuration.md.",
     )
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument("--host", help="address to listen on (default 0.0.0.0)")
     parser.add_argument("--port", type=int, help="port to listen on (default 8000)")
     parser.add_argument(
         "--workers", type=int, help="worker processes, each with its own model (default 1)"
@@ -36,9 +35,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         "--log-level",
         type=str.lower,
         choices=("debug", "info", "warning", "error"),
-        help="least level shown (default info)",
+        help="lowest level that is logged (default info)",
     )
-    parser.add_argument("--env-file", help="file with INDEXTTS_* settings, one NAME=value a line")
+    parser.add_argument("--env-file", help="file with INDEXTTS_* settings, one NAME=value per line")
     return parser.parse_args(arguments)
 
 
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     """Check the settings, then become Gunicorn: same process, same signals."""
     merged = environment(parse_arguments(arguments), os.environ)
     try:
-        load_settings(merged)
+        load_for_start(merged)
     except SettingsError as error:
         sys.stderr.write(f"configuration error: {error}\n")
         return 2

@@ -3,6 +3,6 @@
 import os
 
 from app import create_app
-from app.settings_source import load_settings
+from app.settings import load_settings
 
 application = app = create_app(load_settings(os.environ))

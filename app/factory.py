@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import math
+from collections.abc import Callable
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.audio.decode import AudioLimits
-from app.audio.policy import FetchPolicy
-from app.auth import make_authenticator
-from app.blueprints import health, metrics, tts
-from app.blueprints.docs import make_docs_blueprint
-from app.engine import Engine, EngineOptions, engine_factory
-from app.errors import register_error_handlers
-from app.inference import InferenceRunner, RunnerPolicy
+from app.clips.decode import ClipLimits
+from app.clips.fetch.policy import FetchPolicy
+from app.clips.loader import ClipLoader
 from app.metrics import Metrics
-from app.openapi import openapi_document
-from app.process import exit_process
-from app.rate_limit import make_rate_limiter
-from app.reference import ReferenceLoader
-from app.request_hooks import register_request_hooks
-from app.schemas import TTSRequest
+from app.places import Places
+from app.routes import health, metrics
+from app.routes.docs import make_docs_blueprint
+from app.routes.openapi import openapi_document
+from app.routes.problems import register_error_handlers
+from app.routes.schemas import StreamRequest, TTSRequest
+from app.routes.stream import make_stream_blueprint
+from app.routes.table import QUIET_PATHS
+from app.routes.tts import make_tts_blueprint
+from app.runner.engine import Engine, EngineOptions, engine_factory
+from app.runner.process import exit_process
+from app.runner.runner import InferenceRunner, RunnerPolicy
+from app.runner.watchdog import Watchdog
 from app.services import KEY, Services, services_of
 from app.settings import Settings
-from app.watchdog import Watchdog
+from app.speech.service import SpeechService
+from app.web.auth import make_authenticator
+from app.web.hooks import register_request_hooks
+from app.web.rate_limit import make_rate_limiter
 
 log = logging.getLogger(__name__)
+
+STREAM_RETRY_SECONDS = 5
 
 
 def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flask:
@@ -48,13 +57,15 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     parts = _make_services(settings, runner)
     app.extensions[KEY] = parts
 
-    register_request_hooks(app, parts.metrics, settings.cors_origins)
+    register_request_hooks(app, parts.metrics, settings.cors_origins, QUIET_PATHS)
     register_error_handlers(app)
-    app.register_blueprint(tts.bp)
+    whole, streamed = TTSRequest(settings.max_text_chars), StreamRequest(settings.max_text_chars)
+    app.register_blueprint(make_tts_blueprint(whole))
+    app.register_blueprint(make_stream_blueprint(streamed))
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(parts.tts_schema, parts.authenticator.enabled)
+        document = openapi_document(whole, streamed, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
     if settings.trust_proxy:
         hops = settings.trust_proxy
@@ -62,10 +73,20 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     return app
 
 
-def start_engine(app: Flask) -> None:
-    """Start loading the model in the background; to be called once the process is a worker."""
+def start_engine(
+    app: Flask,
+    wait_seconds: float = 0.0,
+    wait_reason: str = "",
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Start loading the model in the background; to be called once the process is a worker.
+
+    Args:
+        app: with a runner that has not been started.
+        wait_seconds, wait_reason, ready: see :meth:`InferenceRunner.start`.
+    """
     parts = services_of(app)
-    parts.runner.start()
+    parts.runner.start(wait_seconds, wait_reason, ready)
     parts.watchdog.start()
 
 
@@ -81,8 +102,8 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         metrics=counters,
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
-        references=_make_references(settings),
-        tts_schema=TTSRequest(settings.max_text_chars),
+        speech=SpeechService(runner, _make_clips(settings), counters, settings.max_answer_seconds),
+        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
     )
 
 
@@ -94,6 +115,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             precision="fp32" if device == "cpu" else settings.precision,
             deepspeed=settings.deepspeed,
             verbalizer=settings.verbalizer,
+            normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
         )
         return engine_factory(settings.engine)(options)
@@ -106,18 +128,23 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
     return InferenceRunner(load, policy, exit_process, counters)
 
 
-def _make_references(settings: Settings) -> ReferenceLoader:
+def _places(what: str, places: int, retry_seconds: float) -> Places:
+    """Places of which one caller may have half."""
+    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
+
+
+def _make_clips(settings: Settings) -> ClipLoader:
     policy = FetchPolicy(
         total_seconds=settings.fetch_seconds,
         max_bytes=settings.fetch_max_bytes,
         max_redirects=settings.fetch_max_redirects,
         allow=tuple(ipaddress.ip_network(text, strict=False) for text in settings.fetch_allow),
         ports=frozenset(int(port) for port in settings.fetch_ports),
-        cache_bytes=settings.fetch_cache_bytes,
     )
-    limits = AudioLimits(
+    limits = ClipLimits(
         max_bytes=settings.fetch_max_bytes,
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    return ReferenceLoader(policy, limits)
+    places = _places("downloads", settings.download_places, settings.fetch_seconds)
+    return ClipLoader(policy, limits, places)

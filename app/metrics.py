@@ -1,7 +1,7 @@
 """Prometheus metrics; right for several workers too (prometheus_client's multiprocess mode).
 
 The mode is on when ``PROMETHEUS_MULTIPROC_DIR`` is set before prometheus_client is first
-imported; :mod:`app.gunicorn_hooks` does that.
+imported; :mod:`app.gunicorn.hooks` does that, and gives each worker a number for its files.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.engine import Synthesis
-from app.job import Outcome
-from app.runner_status import STATUSES, EngineUsage, RunnerStatus
+from app.counter_files import DIR_VARIABLE, ID_VARIABLE, use_counter_files
+from app.runner.status import STATUSES, EngineUsage, RunnerStatus
+from app.speech.events import Finished
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 RTF = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1, 1.5, 2, 4, 8, 16, 32)
-MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """All metrics of a worker; is an observer of the runner."""
+    """All metrics of a worker; an observer of the runner and of the speech service."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        if DIR_VARIABLE in os.environ and ID_VARIABLE in os.environ:
+            use_counter_files(os.environ[DIR_VARIABLE], os.environ[ID_VARIABLE])
         self.requests = Counter(
             "indextts_http_requests",
             "Answers by route, method and status",
@@ -84,6 +85,19 @@ class Metrics:
         self.cache = Counter(
             "indextts_voice_cache", "Look-ups of voices", ["result"], registry=registry
         )
+        self.first_sound_seconds = Histogram(
+            "indextts_first_sound_seconds",
+            "Streams: time from the first line of a request to its first sound",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.streams_broken = Counter(
+            "indextts_streams_broken",
+            "Streams that did not reach their end: the client left, or the speech failed",
+            ["reason"],
+            registry=registry,
+        )
+        self.streams_open = _live_gauge(registry, "streams_open", "Streams being sent")
         self.queue_length = _live_gauge(registry, "queue_length", "Requests waiting")
         self.running = _live_gauge(registry, "running", "Syntheses running")
         self.state = _live_gauge(
@@ -101,24 +115,38 @@ class Metrics:
         self.requests.labels(route, method, str(code)).inc()
         self.latency.labels(route).observe(seconds)
 
-    def synthesis(self, outcome: Outcome, fetch_seconds: float) -> None:
-        """Count a finished synthesis."""
-        result: Synthesis = outcome.synthesis
-        self.queue_seconds.observe(outcome.queue_seconds)
-        self.fetch_seconds.observe(fetch_seconds)
-        self.inference_seconds.observe(outcome.inference_seconds)
-        for stage, seconds in stage_seconds(result).items():
+    def finished(self, finished: Finished) -> None:
+        """See :class:`app.speech.service.SpeechObserver`."""
+        times = finished.times
+        self.queue_seconds.observe(times.queue)
+        self.fetch_seconds.observe(times.fetch)
+        self.inference_seconds.observe(times.inference)
+        for stage, seconds in times.by_stage().items():
             self.stage_seconds.labels(stage).observe(seconds)
-        if result.audio_seconds > 0:
-            self.rtf.observe(outcome.inference_seconds / result.audio_seconds)
-        self.audio_seconds.inc(result.audio_seconds)
-        self.tokens.labels("text").inc(sum(part.text_tokens for part in result.segments))
-        self.tokens.labels("codes").inc(sum(len(part.codes) for part in result.segments))
+        if finished.audio_seconds > 0:
+            self.rtf.observe(finished.rtf)
+        self.audio_seconds.inc(finished.audio_seconds)
+        self.tokens.labels("text").inc(finished.text_tokens)
+        self.tokens.labels("codes").inc(finished.codes)
+
+    def first_sound(self, seconds: float) -> None:
+        """A stream has its first sound."""
+        self.first_sound_seconds.observe(seconds)
+
+    def stream_opened(self) -> None:
+        """A stream begins."""
+        self.streams_open.inc()
+
+    def stream_closed(self, broken: str) -> None:
+        """A stream is over; `broken` says why its end is missing: "client", "failure" or ""."""
+        self.streams_open.dec()
+        if broken:
+            self.streams_broken.labels(broken).inc()
 
     def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
-        """See :class:`app.runner_status.RunnerObserver`."""
+        """See :class:`app.runner.status.RunnerObserver`."""
         self.queue_length.set(status.queue_length)
-        self.running.set(status.running)
+        self.running.set(status.jobs_running)
         for name in STATUSES:
             self.state.labels(name).set(name == status.status)
         self.fallback.set(bool(status.fallback))
@@ -130,12 +158,12 @@ class Metrics:
         self._seen_hits, self._seen_misses = usage.cache_hits, usage.cache_misses
 
     def out_of_memory(self) -> None:
-        """See :class:`app.runner_status.RunnerObserver`."""
+        """See :class:`app.runner.status.RunnerObserver`."""
         self.oom.inc()
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format, of all workers where there are several."""
-        if MULTIPROC_VARIABLE not in os.environ:
+        if DIR_VARIABLE not in os.environ:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -145,10 +173,3 @@ class Metrics:
 def _live_gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
     """A gauge that is the sum over the living workers."""
     return Gauge(f"indextts_{name}", text, labels, registry=registry, multiprocess_mode="livesum")
-
-
-def stage_seconds(synthesis: Synthesis) -> dict[str, float]:
-    """Seconds of each stage, by name."""
-    seconds = synthesis.seconds
-    names = ("text", "reference", "emotion_text", "gpt", "s2mel", "vocoder")
-    return {name: float(getattr(seconds, name)) for name in names}

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from app.auth import Authenticator
-from app.inference import InferenceRunner
 from app.metrics import Metrics
-from app.rate_limit import RateLimiter
-from app.reference import ReferenceLoader
-from app.schemas import TTSRequest
+from app.places import Places
+from app.runner.runner import InferenceRunner
+from app.runner.watchdog import Watchdog
 from app.settings import Settings
-from app.watchdog import Watchdog
+from app.speech.service import SpeechService
+from app.web.auth import Authenticator
+from app.web.rate_limit import RateLimiter
 
 KEY = "indextts"
 
@@ -28,8 +28,8 @@ class Services:
     metrics: Metrics
     authenticator: Authenticator
     rate_limiter: RateLimiter | None
-    references: ReferenceLoader
-    tts_schema: TTSRequest
+    speech: SpeechService
+    streams: Places
 
 
 def services() -> Services:

@@ -78,8 +78,9 @@ def main() -> int:
         for note, results in rows.items():
             print(table_row(text + note, results, names))
     print(f"\npeak memory of the process: {peak_bytes() / 2**30:.2f} GiB")
-    if torch.cuda.is_available():
-        print(f"peak memory of the device: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+    if engine.device.startswith("cuda"):
+        peak = torch.cuda.max_memory_allocated(engine.device)
+        print(f"peak memory of the device: {peak / 2**30:.2f} GiB")
     return 0
 
 

@@ -17,7 +17,7 @@ usage: deploy/install.sh --server-name NAME [OPTION ...] [-- OPTION_OF_RENDER.PY
                       where nothing is there)
   --no-nginx          leave Nginx alone
   --no-packages       install no Debian packages
-  --extras LIST       extras of the Python package, e.g. jwt,redis (default: none)
+  --extras LIST       extras of the Python package beyond jwt and redis, which are always there
   --wheels DIR        take Python packages from a folder instead of the network
   --venv DIR          use this Python environment instead of making one
   --release NAME      name of the release (default: version and commit)

@@ -18,7 +18,7 @@ KEEP_RELEASES=3
 
 # What a release consists of.
 PARTS=(app indextts nginx deploy docs server.py wsgi.py gunicorn.conf.py pyproject.toml
-    constraints.txt README.md LICENSE NOTICE)
+    constraints.txt requirements.lock README.md LICENSE NOTICE)
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -71,7 +71,7 @@ current_release() { basename "$(readlink "$ROOT$APP/current" 2>/dev/null)" 2>/de
 # Arguments: name, environment to use instead of making one, folder of wheels, extras.
 install_release() {
     local name=$1 venv=$2 wheels=$3 extras=$4
-    local target="$ROOT$APP/releases/$name" part packages=(-m pip install --disable-pip-version-check -q)
+    local target="$ROOT$APP/releases/$name" part
     if [ -e "$target/.complete" ] && [ "${name%-dirty}" = "$name" ]; then
         say "Release $name is there already."
         return
@@ -88,14 +88,27 @@ install_release() {
     if [ -n "$venv" ]; then
         run ln -sfn "$venv" "$target/.venv"
     else
-        [ -z "$wheels" ] || packages+=(--no-index --find-links "$wheels")
         run python3 -m venv "$target/.venv"
-        run "$target/.venv/bin/python" "${packages[@]}" -c "$target/constraints.txt" \
-            -e "$target${extras:+[$extras]}"
+        install_packages_of "$target" "$wheels" "$extras"
     fi
     # The service may not write here, so Python could not keep what it compiled.
     run "$target/.venv/bin/python" -m compileall -q "$target/app" "$target/indextts"
     run touch "$target/.complete"
+}
+
+# From the network each file is taken by its hash.  A folder of wheels is the caller's own word, and
+# so are extras that the lock does not have.
+install_packages_of() {
+    local target=$1 wheels=$2 extras=$3
+    local pip=("$target/.venv/bin/python" -m pip install --disable-pip-version-check -q)
+    if [ -n "$wheels" ]; then
+        run "${pip[@]}" --no-index --find-links "$wheels" -c "$target/constraints.txt" \
+            -e "$target${extras:+[$extras]}"
+        return
+    fi
+    run "${pip[@]}" --no-deps --require-hashes -r "$target/requirements.lock"
+    run "${pip[@]}" --no-build-isolation -c "$target/constraints.txt" \
+        -e "$target${extras:+[$extras]}"
 }
 
 # Let `current` name another release, at once.

@@ -43,7 +43,7 @@ done
 # The settings that are in use must be understood by the new release, before anything is touched.
 check_settings() {
     local release="$ROOT$APP/releases/$1"
-    local code='import os; from app.settings_source import load_settings; load_settings(os.environ)'
+    local code='import os; from app.settings.source import load_settings; load_settings(os.environ)'
     (
         [ "$DRY_RUN" = yes ] || cd "$release"
         run env INDEXTTS_ENV_FILE="$ROOT$ETC/indextts.env" "$release/.venv/bin/python" -c "$code"

@@ -258,6 +258,25 @@ class VocoderConfig:
 
 
 @dataclass(frozen=True)
+class SegmentationConfig:
+    """What a checkpoint's training texts looked like; the defaults change nothing.
+
+    Attributes:
+        every_sentence: it has only heard single sentences: each one is a segment of its own.
+        max_tokens: longest text that it has heard, in tokens; None leaves it to the request.
+        closing_mark: every text ended with a full stop, a question or an exclamation mark.
+    """
+
+    every_sentence: bool = False
+    max_tokens: int | None = None
+    closing_mark: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_tokens is not None and self.max_tokens < 4:
+            raise ConfigError("segmentation.max_tokens must be at least 4")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """``config.yaml`` as a whole."""
 
@@ -278,6 +297,8 @@ class ModelConfig:
     semantic_layer: int = 17
     # How codes are drawn where a request does not say.
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    # How texts are cut for it.
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
     # What people should know before they judge the speech; shown wherever the model is named.
     notice: str = ""
 

@@ -47,6 +47,10 @@ class RequestError(IndexTTSError, ValueError):
     """A synthesis option is out of range or contradicts another one."""
 
 
+class OutputError(IndexTTSError, ValueError):
+    """The result cannot be written where, or in the format that, the caller asked for."""
+
+
 class EmotionTextUnavailableError(IndexTTSError):
     """Emotion from text was asked for, but the model directory has no Qwen emotion model."""
 

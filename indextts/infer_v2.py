@@ -11,26 +11,41 @@ An engine holds weights and a cache, nothing of a request: threads may share it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indextts import options
+from indextts.errors import IndexTTSError
+from indextts.facts import ModelFacts
 from indextts.model_files import find_model_dir
-from indextts.request import Control, ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
+from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.decoder import CodeDecoder
-from indextts.stages.networks import choose_device, choose_precision, load_networks
+from indextts.stages.device import (
+    choose_device,
+    choose_precision,
+    cuda_problem,
+    precision_name,
+    set_cuda_arithmetic,
+)
+from indextts.stages.networks import Networks, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
-from indextts.utils.audio_file import read_audio, write_wav
+from indextts.stages.text import check_normalization
+from indextts.stream import SpeechStream, collect
+from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
+from indextts.utils.output_file import SoundFile
 
 log = logging.getLogger(__name__)
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
+# One second; long enough for a recorded step and a sound.
+_WARM_UP_RATE, _WARM_UP_CODES = 22050, 24
 
 AudioSource = str | Path | bytes | ReferenceAudio
 
@@ -39,14 +54,25 @@ class IndexTTS2:
     """Zero-shot text-to-speech.
 
     Args:
-        model_dir: folder with ``config.yaml`` and the weights; "auto" is ``models/IndexTTS``, or
-            the demonstration model ``models/demo`` while there is nothing in it.
+        model_dir: folder with ``config.yaml`` and the weights, or the folder around it; "auto" is
+            ``models/IndexTTS``, or the demonstration model ``models/demo`` while there is nothing
+            in it: see :func:`indextts.model_files.find_model_dir`.
         device: "auto" (CUDA where there is one), "cpu", "cuda:1", ...
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         deepspeed: "auto" or "off".
-        verbalizer: who reads numbers and signs, "wetext" or "wetextprocessing".
+        verbalizer: who reads numbers and signs in the reference's way: "wetext",
+            "wetextprocessing", or "none" for texts that are all words.
+        normalization: how texts are read where a request does not say: "natural" as a person
+            reads them, "reference" as the original does, "off" for texts that are spoken already.
         cache_bytes: bound on what is remembered of reference clips.
+        cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
+        tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
+            process.
+        warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+
+    Attributes:
+        device_notice: why "auto" is the CPU although there seems to be a GPU; mostly empty.
 
     Raises:
         ModelFileError: a file is missing, damaged or of another model.
@@ -61,14 +87,79 @@ class IndexTTS2:
         deepspeed: str = "auto",
         *,
         verbalizer: str = "wetext",
+        normalization: str = "natural",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        cuda_graphs: str = "auto",
+        tf32: bool = False,
+        warm_up: bool = True,
     ) -> None:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
+        self.device_notice = cuda_problem() if device == "auto" else ""
+        if self.device_notice:
+            log.warning("%s; the CPU is in use", self.device_notice)
+        if self._device.type == "cuda":
+            set_cuda_arithmetic(tf32=tf32)
         self.precision = choose_precision(precision, self._device)
-        self._networks = load_networks(self.model_dir, self._device, self.precision, verbalizer)
-        self._reference = ReferenceEncoder(self._networks.reference, cache_bytes)
-        self._decoder = CodeDecoder(self._networks.gpt, deepspeed)
+        self.normalization = check_normalization(normalization)
+        networks = load_networks(
+            self.model_dir, self._device, self.precision, verbalizer, self.normalization
+        )
+        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        if warm_up and self._device.type == "cuda":
+            self._warm_up()
+
+    @classmethod
+    def from_networks(
+        cls,
+        networks: Networks,
+        deepspeed: str = "auto",
+        *,
+        cuda_graphs: str = "auto",
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> IndexTTS2:
+        """An engine of networks that were not read from a directory; for tests and benchmarks.
+
+        Args:
+            networks: all on one device, the GPT in one of the precisions.
+            deepspeed, cache_bytes: as above.
+            cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
+        """
+        engine = cls.__new__(cls)
+        engine.model_dir = Path("networks")
+        engine.device_notice = ""
+        engine._device = networks.gpt.device
+        engine.precision = precision_name(networks.gpt.dtype)
+        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        return engine
+
+    def _assemble(
+        self, networks: Networks, deepspeed: str, cuda_graphs: str, cache_bytes: int
+    ) -> None:
+        self._networks = networks
+        self._reference = ReferenceEncoder(networks.reference, cache_bytes)
+        self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
+
+    @property
+    def networks(self) -> Networks:
+        """The stages' networks, for those who measure or compare them one by one."""
+        return self._networks
+
+    @property
+    def facts(self) -> ModelFacts:
+        """What is loaded, for people: see :class:`indextts.facts.ModelFacts`."""
+        return ModelFacts(
+            device=self.device,
+            precision=self.precision,
+            deepspeed_enabled=self.deepspeed_enabled,
+            cuda_graphs=self.cuda_graphs,
+            device_notice=self.device_notice or None,
+            model_name=self.model_name,
+            model_version=self.model_version,
+            model_notice=self.model_notice or None,
+            sample_rate=self.sample_rate,
+            emotion_text=self.supports_emotion_text,
+        )
 
     @property
     def device(self) -> str:
@@ -79,6 +170,11 @@ class IndexTTS2:
     def deepspeed_enabled(self) -> bool:
         """Whether DeepSpeed's kernels draw the codes; turns False for good when they fail."""
         return self._decoder.deepspeed_enabled
+
+    @property
+    def cuda_graphs(self) -> bool:
+        """Whether decoding steps are recorded on CUDA; turns False for good when that fails."""
+        return self._decoder.cuda_graphs
 
     @property
     def sample_rate(self) -> int:
@@ -124,25 +220,21 @@ class IndexTTS2:
             GenerationError: the model made nothing usable, or NaN.
             CancelledError, DeadlineExceededError: `control` said so.
         """
-        run = self._run(request, control)
-        segments = tuple(run.segments())
-        return Synthesis(
-            waveform=join_segments(segments),
-            sample_rate=self.sample_rate,
-            seed=run.seed,
-            segments=segments,
-            seconds=run.seconds(),
-            warnings=tuple(run.warnings),
-        )
+        return collect(self.stream(request, control))
 
-    def stream(
-        self, request: SynthesisRequest, control: Control | None = None
-    ) -> Iterator[SegmentAudio]:
-        """The same, segment by segment as they are ready; closing the iterator ends the work.
+    def stream(self, request: SynthesisRequest, control: Control | None = None) -> SpeechStream:
+        """The same, segment by segment as they are ready; closing the stream ends the work.
 
-        With ``segments_per_batch=1`` the first segment comes soonest.
+        With ``quick_streaming_tokens`` the first segment is short and comes soon:
+
+            with engine.stream(SynthesisRequest(text, voice, quick_streaming_tokens=24)) as stream:
+                for segment in stream:
+                    play(segment.with_pause(), segment.sample_rate)
         """
-        return self._run(request, control).segments()
+        run = SynthesisRun(
+            request, control or Control(), self._networks, self._reference, self._decoder
+        )
+        return SpeechStream(run, self.sample_rate)
 
     def infer(
         self,
@@ -155,9 +247,9 @@ class IndexTTS2:
         use_emo_text: bool = False,
         emo_text: str | None = None,
         use_random: bool = False,
-        interval_silence: int = 200,
+        interval_silence: int = options.INTERVAL_SILENCE.default,
         verbose: bool = False,
-        max_text_tokens_per_segment: int = 120,
+        max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
         seed: int | None = None,
         **generation: Any,
     ) -> str | tuple[int, NDArray[np.int16]]:
@@ -168,7 +260,8 @@ class IndexTTS2:
         Args:
             spk_audio_prompt: the voice: a path, the bytes of a file, or decoded audio.
             text: what to speak.
-            output_path: where to write a 16-bit WAV; None returns the samples.
+            output_path: where to write; its ending says the format (.wav, .flac, .mp3, .ogg,
+                .opus).  None returns the samples.
             emo_audio_prompt: a clip that carries the emotion.
             emo_alpha: strength of the emotion.
             emo_vector: strengths of happy, angry, sad, afraid, disgusted, melancholic,
@@ -184,7 +277,11 @@ class IndexTTS2:
 
         Returns:
             The path, or the sample rate and int16 samples [n, 1].
+
+        Raises:
+            OutputError: `output_path` cannot be written; noticed before the work.
         """
+        output = None if output_path is None else SoundFile(output_path)
         generation.pop("do_sample", None)
         by_text = (emo_text or text) if use_emo_text else None
         vector = None if emo_vector is None or use_emo_text else tuple(emo_vector)
@@ -205,25 +302,30 @@ class IndexTTS2:
         result = self.synthesize(request)
         if verbose:
             log.info("%.2f s of audio; %s", result.audio_seconds, result.seconds)
-        if output_path is None:
+        if output is None:
             scaled = np.clip(32767.0 * result.waveform, -32767.0, 32767.0)
             return self.sample_rate, scaled.astype(np.int16)[:, None]
-        write_wav(output_path, result.waveform, result.sample_rate)
+        output.write(result.waveform, result.sample_rate)
         return str(output_path)
 
-    def _run(self, request: SynthesisRequest, control: Control | None) -> SynthesisRun:
-        return SynthesisRun(
-            request, control or Control(), self._networks, self._reference, self._decoder
+    def _warm_up(self) -> None:
+        """Load kernels, handles and plans by speaking a little."""
+        start = time.perf_counter()
+        noise = np.random.default_rng(0).standard_normal(_WARM_UP_RATE)
+        clip = ReferenceAudio((0.1 * noise).astype(np.float32), _WARM_UP_RATE)
+        request = SynthesisRequest(
+            "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=_WARM_UP_CODES)
         )
-
-
-def join_segments(segments: tuple[SegmentAudio, ...]) -> NDArray[np.float32]:
-    """One waveform, with each segment's pause behind it: float32 [samples]."""
-    parts: list[NDArray[np.float32]] = []
-    for segment in segments:
-        parts.append(segment.waveform)
-        parts.append(np.zeros(segment.pause, dtype=np.float32))
-    return np.concatenate(parts)
+        # What it hears is not worth remembering.
+        forgetful = ReferenceEncoder(self._networks.reference, 0)
+        run = SynthesisRun(request, Control(), self._networks, forgetful, self._decoder)
+        try:
+            for _ in run.segments():
+                pass
+        except IndexTTSError as error:
+            # Noise and a model of another language need not make speech.
+            log.info("the warm-up ended early: %s", error)
+        log.info("warmed up in %.1f s", time.perf_counter() - start)
 
 
 def _audio(source: AudioSource) -> ReferenceAudio:

@@ -23,6 +23,8 @@ from indextts.errors import ConfigError, ModelFileError
 
 # Where a model is looked for when nobody says where it is; the official one first.
 MODEL_DIRS = (Path("models/IndexTTS"), Path("models/demo"))
+# The folder that holds the package: a checkout, which brings the demonstration model.
+HOME = Path(__file__).resolve().parents[1]
 AUTO = "auto"
 CACHE_FOLDER = "hf_cache"
 DEFAULT_VOCODER = "nvidia/bigvgan_v2_22khz_80band_256x"
@@ -101,12 +103,21 @@ class Wanted:
 
 
 def find_model_dir(given: str | Path = AUTO) -> Path:
-    """The folder to load: the given one, or for "auto" the first of :data:`MODEL_DIRS` that has a
-    ``config.yaml``; where none has, the first, for its error says how to fill it.
+    """The folder to load.
+
+    Args:
+        given: a model directory, or the folder around ``IndexTTS`` or ``demo``.  "auto" is the
+            first of :data:`MODEL_DIRS` that has a ``config.yaml``, here or beside the package.
+
+    Returns:
+        a folder with a ``config.yaml``; where there is none, the one that should have it, for the
+        error about it says how to fill it.
     """
-    if str(given) != AUTO:
-        return Path(given)
-    return next((path for path in MODEL_DIRS if (path / "config.yaml").is_file()), MODEL_DIRS[0])
+    if str(given) == AUTO:
+        places = [home / path for path in MODEL_DIRS for home in (Path(), HOME)]
+    else:
+        places = [Path(given), *(Path(given) / path.name for path in MODEL_DIRS)]
+    return next((path for path in places if (path / "config.yaml").is_file()), places[0])
 
 
 def resolve_model_files(model_dir: Path, config: ModelConfig) -> ModelFiles:
@@ -143,6 +154,32 @@ def resolve_model_files(model_dir: Path, config: ModelConfig) -> ModelFiles:
         bigvgan_config=found["bigvgan"][0],
         bigvgan_checkpoint=found["bigvgan"][1],
         qwen=qwen if _is_file(qwen / "config.json") else None,
+        glossary=glossary if _is_file(glossary) else None,
+    )
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """What reading a text takes: the vocabulary, and the optional tables beside it."""
+
+    bpe: Path
+    phonemes: Path | None
+    glossary: Path | None
+
+
+def resolve_text_files(model_dir: Path, config: ModelConfig) -> TextFiles:
+    """Find the files for reading, in a directory that may have no weights; raises as above."""
+    found: dict[str, Path] = {}
+    for wanted in wanted_files(model_dir, config):
+        if wanted.name in ("bpe", "phonemes"):
+            files = wanted.found()
+            if files is None:
+                raise wanted.missing(model_dir)
+            found[wanted.name] = files[0]
+    glossary = model_dir / "glossary.yaml"
+    return TextFiles(
+        bpe=found["bpe"],
+        phonemes=found.get("phonemes"),
         glossary=glossary if _is_file(glossary) else None,
     )
 

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indextts import options
 from indextts.errors import AudioError, CancelledError, DeadlineExceededError
 from indextts.sampling import SamplingChanges, SamplingOptions, check
 
@@ -25,6 +27,12 @@ EMOTIONS = (
     "surprised",
     "calm",
 )
+
+
+# How a text is read: as a person reads it aloud, as the original does, or not at all because it
+# is spoken text already.
+Normalization = Literal["natural", "reference", "off"]
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,23 +90,31 @@ class SynthesisRequest:
         seed: makes the result reproducible; None draws one (it is in the result).
         interval_silence: pause between segments in ms.
         max_text_tokens_per_segment: longest segment in text tokens.
-        quick_streaming_tokens: keeps the first segments short (0 = off).
-        segments_per_batch: how many segments are decoded together; 1 gives the first sound soonest.
+        quick_streaming_tokens: bound on the first segment; each one after it may be twice as long
+            as the one before, and 1, 1, 2, 4 ... of them are decoded together, so that the first
+            sound comes soon (0 = off).
+        normalization: how the text is read: "natural", "reference" or "off"; None is the engine's
+            own way.
+        segments_per_batch: how many segments are decoded together at most.
+        max_audio_seconds: a text whose speech and pauses would last longer is refused; None: any
+            length.
         sampling: how codes are drawn: changes of the model's defaults, or all options.
     """
 
     text: str
     speaker: ReferenceAudio
     emotion: ReferenceAudio | None = None
-    emo_alpha: float = 1.0
+    emo_alpha: float = options.EMO_ALPHA.default
     emo_vector: tuple[float, ...] | None = None
     emo_text: str | None = None
     use_random: bool = False
     seed: int | None = None
-    interval_silence: int = 200
-    max_text_tokens_per_segment: int = 120
-    quick_streaming_tokens: int = 0
+    interval_silence: int = options.INTERVAL_SILENCE.default
+    max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default
+    quick_streaming_tokens: int = options.QUICK_TOKENS.default
     segments_per_batch: int = 4
+    normalization: Normalization | None = None
+    max_audio_seconds: float | None = None
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
 
     def __post_init__(self) -> None:
@@ -114,12 +130,16 @@ class SynthesisRequest:
                 all(0.0 <= value <= 1.2 for value in self.emo_vector),
                 "emo_vector entries must be 0 to 1.2",
             )
-        check(self.seed is None or 0 <= self.seed < 2**63, "seed must be 0 to 2**63 - 1")
-        check(self.interval_silence >= 0, "interval_silence must not be negative")
         check(
-            self.max_text_tokens_per_segment >= 4, "max_text_tokens_per_segment must be at least 4"
+            self.seed is None or 0 <= self.seed <= options.MAX_SEED, "seed must be 0 to 2**63 - 1"
         )
-        check(self.quick_streaming_tokens >= 0, "quick_streaming_tokens must not be negative")
+        options.INTERVAL_SILENCE.check(self.interval_silence)
+        options.MAX_TEXT_TOKENS.check(self.max_text_tokens_per_segment)
+        options.QUICK_TOKENS.check(self.quick_streaming_tokens)
+        check(
+            self.normalization in (None, *NORMALIZATIONS),
+            f"normalization must be one of {', '.join(NORMALIZATIONS)}",
+        )
         check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
 
 
@@ -179,13 +199,15 @@ class SegmentAudio:
 
     Attributes:
         index: position among `count` segments.
-        text: the segment's text pieces, joined.
+        text: the stretch of the request's text that is spoken; in the reference's reading, which
+            does not know it, the segment's text pieces, joined.
         text_tokens: number of text tokens.
         codes: int64 [n], the semantic codes.
         waveform: float32 [samples], full scale is 1.0, without pauses.
         sample_rate: in Hz.
         pause: samples of silence that belong behind this segment (0 for the last one).
         truncated: the length bound was hit; the end of the segment may be missing.
+        spoken_text: the words that were spoken, as people write them.
     """
 
     index: int
@@ -197,6 +219,11 @@ class SegmentAudio:
     sample_rate: int
     pause: int
     truncated: bool
+    spoken_text: str = ""
+
+    def with_pause(self) -> NDArray[np.float32]:
+        """The waveform and the silence behind it: float32 [samples + pause]."""
+        return np.pad(self.waveform, (0, self.pause))
 
 
 @dataclass(frozen=True, eq=False)

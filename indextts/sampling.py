@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 
+from indextts import options
 from indextts.errors import RequestError
 
 
@@ -13,22 +14,19 @@ class SamplingOptions:
     """How codes are drawn; these defaults are the official ones (gpt.md 4)."""
 
     do_sample: bool = True
-    num_beams: int = 3
-    temperature: float = 0.8
-    top_p: float = 0.8
-    top_k: int = 30
-    repetition_penalty: float = 10.0
+    num_beams: int = options.NUM_BEAMS.default
+    temperature: float = options.TEMPERATURE.default
+    top_p: float = options.TOP_P.default
+    top_k: int = options.TOP_K.default
+    repetition_penalty: float = options.REPETITION_PENALTY.default
     length_penalty: float = 0.0
-    max_mel_tokens: int = 1500
+    max_mel_tokens: int = options.MAX_MEL_TOKENS.default
 
     def __post_init__(self) -> None:
-        check(1 <= self.num_beams <= 16, "num_beams must be 1 to 16")
-        check(0 < self.temperature < math.inf, "temperature must be above 0")
-        check(0 < self.top_p <= 1, "top_p must be above 0 and at most 1")
-        check(self.top_k >= 0, "top_k must not be negative (0 switches it off)")
-        check(0 < self.repetition_penalty < math.inf, "repetition_penalty must be above 0")
+        for option in options.OPTIONS:
+            if option.of_decoder:
+                option.check(getattr(self, option.name))
         check(math.isfinite(self.length_penalty), "length_penalty must be finite")
-        check(self.max_mel_tokens >= 1, "max_mel_tokens must be at least 1")
 
     def over(self, defaults: SamplingOptions) -> SamplingOptions:
         """Complete as it is; see :meth:`SamplingChanges.over`."""

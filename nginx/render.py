@@ -5,7 +5,8 @@
         --server-name tts.example.com --cert /etc/indextts/tls/fullchain.pem \\
         --key /etc/indextts/tls/privkey.pem > nginx.conf
 
-Needs nothing but Python's own library.  The text is in ``template.conf`` beside this file.
+Needs nothing but Python's own library.  The text is in ``template.conf`` beside this file, the
+addresses of the service are in ``app/routes/table.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TEMPLATE = Path(__file__).with_name("template.conf")
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent) not in sys.path:
+    # A checkout and an installed release have `app` beside `nginx`.
+    sys.path.insert(0, str(HERE.parent))
+
+from app.routes.table import paths  # noqa: E402
+
+TEMPLATE = HERE / "template.conf"
 
 # Between the end of a request in the service and Nginx's patience with it.
 READ_MARGIN_SECONDS = 60
@@ -59,33 +67,45 @@ class NginxTemplate(string.Template):
 
 
 @dataclass(frozen=True)
-class ErrorPage:
-    """An answer that Nginx gives by itself."""
+class NginxError:
+    """An answer that Nginx gives by itself.
 
-    codes: str
+    Attributes:
+        status: what the client gets.
+        error: short name for programs.
+        detail: sentence for people.
+        retry_after: seconds.
+        numbers: Nginx's own for the same, where they are not the status.
+    """
+
     status: int
     error: str
     detail: str
     retry_after: int | None = None
+    numbers: tuple[int, ...] = ()
 
 
-# The words are those of the service (app/errors.py) where it has the same error.
-ERROR_PAGES = (
-    # 497, plain HTTP on the port of HTTPS, and 494, large headers, are numbers of Nginx's own.
-    ErrorPage("400 497 =400", 400, "bad_request", "The request cannot be understood"),
-    ErrorPage("403", 403, "forbidden", "This is not allowed"),
-    ErrorPage("404", 404, "not_found", "There is nothing at this address"),
-    ErrorPage("405", 405, "method_not_allowed", "This method is not allowed here"),
-    ErrorPage("408", 408, "request_timeout", "The request did not arrive in time"),
-    ErrorPage("413", 413, "body_too_large", "The request body is too large"),
-    ErrorPage("414", 414, "uri_too_long", "The address is too long"),
-    ErrorPage("429", 429, "rate_limited", "Too many requests", 2),
-    ErrorPage("494 =431", 431, "headers_too_large", "The request headers are too large"),
-    ErrorPage("500", 500, "internal_error", "Internal server error"),
-    ErrorPage("502", 502, "no_instance", "No instance of the service answers", 5),
-    ErrorPage("503", 503, "unavailable", "The service is not available", 5),
-    ErrorPage("504", 504, "gateway_timeout", "The service did not answer in time", 10),
+# The words are those of the service (app/web/errors.py) where it has the same error.
+ERRORS = (
+    # 497 is plain HTTP on the port of HTTPS.
+    NginxError(400, "bad_request", "The request cannot be understood", numbers=(497,)),
+    NginxError(403, "forbidden", "This is not allowed"),
+    NginxError(404, "not_found", "There is nothing at this address"),
+    NginxError(405, "method_not_allowed", "This method is not allowed here"),
+    NginxError(408, "request_timeout", "The request did not arrive in time"),
+    NginxError(413, "body_too_large", "The request body is too large"),
+    NginxError(414, "uri_too_long", "The address is too long"),
+    NginxError(429, "rate_limited", "Too many requests", retry_after=2),
+    NginxError(431, "headers_too_large", "The request headers are too large", numbers=(494,)),
+    NginxError(500, "internal_error", "Internal server error"),
+    NginxError(501, "not_implemented", "This way of sending a request is not known"),
+    NginxError(502, "no_instance", "No instance of the service answers", retry_after=5),
+    NginxError(503, "unavailable", "The service is not available", retry_after=5),
+    NginxError(504, "gateway_timeout", "The service did not answer in time", retry_after=10),
+    NginxError(505, "version_not_supported", "This version of HTTP is not spoken here"),
 )
+ERROR_PATH = "/indextts-error"
+HSTS = 'add_header Strict-Transport-Security "max-age=31536000" always;'
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -219,6 +239,7 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
     return {
         "command": _command(options),
         "upstream_servers": _lines(_upstream_servers(options.instances)),
+        "last_servers": _lines(f"server {address} max_fails=0;" for address in options.instances),
         "server_names": " ".join(options.server_name),
         "http_listens": _lines(f"listen {address};" for address in options.listen_http),
         "https_listens": _lines(_https_listens(options)),
@@ -226,6 +247,7 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
         "certificate": options.cert,
         "certificate_key": options.key,
         "acme_root": options.acme_root,
+        "hsts": HSTS,
         "access_log": options.access_log or f"{options.log_dir}/indextts.access.json",
         "error_log": options.error_log or f"{options.log_dir}/indextts.error.log",
         "max_body": options.max_body,
@@ -238,8 +260,24 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
         "address_rate": f"{int(rate[1]) * ADDRESS_FACTOR}r/{rate[2]}",
         "address_burst": options.burst * ADDRESS_FACTOR,
         "address_connections": options.connections * ADDRESS_FACTOR,
-        "error_pages": _lines(_error_page(page) for page in ERROR_PAGES),
+        "speech_paths": _location(paths("speech")),
+        "stream_paths": _location(paths("stream")),
+        "hidden_paths": _location(paths("hidden")),
+        "error_codes": _lines(f"{error.status} {error.error};" for error in ERRORS),
+        "error_details": _lines(f'{error.status} "{error.detail}";' for error in ERRORS),
+        "error_retries": _lines(
+            f"{error.status} {error.retry_after};" for error in ERRORS if error.retry_after
+        ),
+        "error_path": ERROR_PATH,
+        "error_pages_http": _lines(_error_pages([])),
+        "error_pages_https": _lines(_error_pages([HSTS])),
     }
+
+
+def _location(paths: Iterable[str]) -> str:
+    """A pattern for exactly these paths; what is in angle brackets is any one name."""
+    patterns = (re.sub(r"<[^>]*>", "[^/]+", re.escape(path)) for path in paths)
+    return f'"^(?:{"|".join(patterns)})$"'
 
 
 def _upstream_servers(instances: Sequence[str]) -> list[str]:
@@ -269,26 +307,42 @@ def _redirect_port(options: argparse.Namespace) -> str:
     return "" if port == "443" else f":{port}"
 
 
-def _error_page(page: ErrorPage) -> str:
-    name = f"@indextts_{page.status}"
+def _error_pages(headers: Sequence[str]) -> list[str]:
+    """What a server needs for answers of its own; `headers` are those of all its answers.
+
+    A location with a name would be simpler, but Nginx goes to one only from a request line that it
+    could read.
+    """
+    # 502 has a way of its own in the template.
+    same = " ".join(str(error.status) for error in ERRORS if error.status != 502)
     body = (
-        f'{{"error":"{page.error}","detail":"{page.detail}","request_id":"$indextts_request_id"}}'
-    )
-    retry = (
-        [] if page.retry_after is None else [f"add_header Retry-After {page.retry_after} always;"]
+        '{"error":"$indextts_error","detail":"$indextts_detail",'
+        '"request_id":"$indextts_request_id"}'
     )
     inside = [
+        "internal;",
+        # The size was looked at before.
+        "client_max_body_size 0;",
         "default_type application/json;",
-        # add_header here hides those of the server.
-        'add_header Strict-Transport-Security "max-age=31536000" always;',
+        *headers,  # those of the server do not count where others are added
         "add_header X-Request-ID $indextts_request_id always;",
         "add_header X-Content-Type-Options nosniff always;",
         "add_header Cache-Control no-store always;",
-        *retry,
-        f"return {page.status} '{body}';",
+        "add_header Retry-After $indextts_retry_after always;",
+        "# The status stays that of the error.",
+        f"return 200 '{body}';",
     ]
-    content = "\n".join(f"    {line}" for line in inside)
-    return f"error_page {page.codes} {name};\nlocation {name} {{\n{content}\n}}"
+    return [
+        f"error_page {same} {ERROR_PATH};",
+        *(
+            f"error_page {number} ={error.status} {ERROR_PATH};"
+            for error in ERRORS
+            for number in error.numbers
+        ),
+        f"location = {ERROR_PATH} {{",
+        *(f"    {line}" for line in inside),
+        "}",
+    ]
 
 
 def _complete(options: argparse.Namespace, site: str) -> str:

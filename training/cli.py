@@ -49,7 +49,7 @@ def _pack(args: argparse.Namespace, work: Workspace) -> int:
     if args.unpack:
         unpack(work, args.archive)
     else:
-        pack(work, args.archive, args.megabytes)
+        pack(work, args.archive, args.megabytes, from_model=args.from_model)
     return 0
 
 
@@ -220,7 +220,10 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
     elif name == "pack":
         own.add_argument("archive", type=Path)
         own.add_argument("--unpack", action="store_true")
-        own.add_argument("--megabytes", type=float, default=60.0, help="leave out what is beyond")
+        own.add_argument("--megabytes", type=float, default=56.0, help="leave out sound beyond it")
+        own.add_argument(
+            "--from-model", action="store_true", help="without weights: import brings them there"
+        )
     elif name == "export":
         own.add_argument("--output", type=Path, help="default WORK/demo")
     elif name == "evaluate":
@@ -285,7 +288,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 
 def _device(args: argparse.Namespace) -> torch.device:
-    from indextts.stages.networks import choose_device
+    from indextts.stages.device import choose_device
 
     return choose_device(args.device)
 

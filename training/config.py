@@ -15,6 +15,7 @@ from indextts.config import (
     ModelConfig,
     PreprocessConfig,
     S2MelConfig,
+    SegmentationConfig,
     SemanticCodecConfig,
     SpectrogramConfig,
     StyleEncoderConfig,
@@ -198,6 +199,8 @@ def sizes(width: int, text_tokens: int, sounds: int) -> Sizes:
             emo_num=EMO_NUM,
             semantic_layer=4,
             sampling=SamplingOptions(num_beams=1, repetition_penalty=1.0),
+            # The texts are single sentences of at most 90 letters, each with its closing mark.
+            segmentation=SegmentationConfig(every_sentence=True, max_tokens=60, closing_mark=True),
             notice=NOTICE,
         ),
         w2v_bert=W2VBertConfig(

@@ -81,7 +81,7 @@ def train(task: Task, work: Workspace, budget: Budget) -> bool:
     path = work.state(task.name)
     first = 0
     if path.is_file():
-        saved = torch.load(path, map_location="cpu", weights_only=False)
+        saved = torch.load(path, map_location="cpu", weights_only=True)
         first = int(saved["steps"])
         task.restore(saved["task"])
     elif work.weights(task.name).is_file():

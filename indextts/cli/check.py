@@ -47,12 +47,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_and_report(model_dir: Path, parts: Sequence[Part], *, full: bool = False) -> int:
-    """Inspect, write the table to standard output, and return the exit code."""
+    """Inspect, write the table to standard output, and return the exit code.
+
+    A GPU that cannot be used is told as well, but is no fault of the model directory.
+    """
     # Opening torch archives needs torch; --help and `download` of the files do not.
     from indextts.cli.inspection import inspect_model
+    from indextts.stages.device import cuda_problem
 
     findings = inspect_model(model_dir, parts, full=full)
     sys.stdout.write(report(findings, model_dir))
+    problem = cuda_problem()
+    if problem:
+        sys.stdout.write(f"{problem}\n")
     return 0 if all(finding.good for finding in findings) else 1
 
 

@@ -1,6 +1,6 @@
-"""The ``indextts`` command: reads its arguments and hands over to one of three actions.
+"""The ``indextts`` command: reads its arguments and hands over to one of four actions.
 
-The actions are imported when they are used: ``--help`` and ``download`` work without torch.
+The actions are imported when they are used: only speaking and checking need torch.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from indextts.errors import IndexTTSError
 _DEBUG = "--debug"
 _INTERRUPTED = 130
 
+_USAGE = """\
+indextts TEXT [--speaker FILE] [--output FILE] [OPTION ...]
+       indextts {download,check,read} ..."""
+_DESCRIPTION = """\
+Speak a text with the voice of a recording (IndexTTS2).
+
+other actions, each with a --help of its own:
+  indextts download [--dir DIR]   fetch the official model
+  indextts check DIR              is a model directory complete and sound?
+  indextts read TEXT              show how a text is read, without speaking it
+
+  A text that is exactly "download", "check" or "read" is passed with --text.
+"""
 _EPILOG = """\
-actions:
-  indextts TEXT --speaker CLIP ...   speak (the options above)
-  indextts download ...              fetch the model files
-  indextts check DIR                 is the model directory complete and sound?
-
-  A text that is exactly "download" or "check" is passed with --text.
-
 examples:
-  indextts download --dir models/IndexTTS
-  indextts check models/IndexTTS
-  indextts "Hello there." --speaker voice.wav
-
-"indextts download --help" and "indextts check --help" tell more.
+  indextts "Hello there."
+  indextts "Hello there." --speaker voice.wav --output hello.mp3 --subtitles hello.srt
+  indextts - --output - < story.txt | ffplay -autoexit -nodisp -
 """
 
 
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     first = next((argument for argument in arguments if argument != _DEBUG), None)
-    name = first if first in ("download", "check") else "speak"
+    name = first if first in ("download", "check", "read") else "speak"
     if name != "speak":
         arguments.remove(name)
     action = _load(name)
@@ -90,9 +94,8 @@ def _parser(name: str, action: Action) -> argparse.ArgumentParser:
     speaks = name == "speak"
     parser = argparse.ArgumentParser(
         prog="indextts" if speaks else f"indextts {name}",
-        description=(
-            "Speak a text with the voice of a recording (IndexTTS2)." if speaks else action.__doc__
-        ),
+        usage=_USAGE if speaks else None,
+        description=_DESCRIPTION if speaks else action.__doc__,
         epilog=_EPILOG if speaks else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,19 +1,37 @@
-"""``indextts "text" --speaker voice.wav``: speak a text from the command line."""
+"""``indextts "text"``: speak a text from the command line."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from indextts.cli.arguments import add_model_dir, add_option
+from indextts.cli.outputs import STDOUT, Output, SubtitleOutput, open_output
+from indextts.cli.progress import ProgressBar
+from indextts.errors import RequestError
+from indextts.model_files import HOME
+from indextts.options import (
+    EMO_ALPHA,
+    INTERVAL_SILENCE,
+    MAX_SEED,
+    MAX_TEXT_TOKENS,
+    OPTIONS,
+    QUICK_TOKENS,
+    STREAM_QUICK_TOKENS,
+)
+from indextts.request import NORMALIZATIONS, Control, SegmentAudio, SynthesisRequest
+from indextts.sampling import SamplingChanges
 
-from indextts.model_files import AUTO, MODEL_DIRS
-
-if TYPE_CHECKING:
-    from indextts.request import Progress, Synthesis
+# Clips that a checkout brings along.
+VOICES = HOME / "examples" / "voices"
+_HAN = re.compile("[\u3400-\u9fff]")
+# As the shell counts a program that ended because nobody read on.
+_BROKEN_PIPE = 141
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="?", help='what to speak; "-" reads standard input')
     parser.add_argument("--text", dest="text_option", metavar="TEXT", help=argparse.SUPPRESS)
     voice = parser.add_argument_group("voice and emotion")
-    voice.add_argument("--speaker", "-s", type=Path, metavar="FILE", help="a clip of the voice")
-    voice.add_argument("--emotion", "-e", type=Path, metavar="FILE", help="a clip of the emotion")
     voice.add_argument(
-        "--emo-alpha", type=float, default=1.0, metavar="A", help="strength, 0 to 1 (default 1)"
+        "--speaker",
+        "-s",
+        type=Path,
+        metavar="FILE",
+        help="a clip of the voice, best 3 to 10 s (default: one of examples/voices)",
     )
+    voice.add_argument("--emotion", "-e", type=Path, metavar="FILE", help="a clip of the emotion")
+    add_option(voice, EMO_ALPHA)
     voice.add_argument(
         "--emo-vector",
         type=_vector,
@@ -35,81 +57,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     voice.add_argument("--emo-text", metavar="TEXT", help="read the emotion from this text")
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--output", "-o", type=Path, default=Path("out.wav"), metavar="FILE", help="default out.wav"
+        "--output",
+        "-o",
+        default="out.wav",
+        metavar="FILE",
+        help='.wav, .flac, .mp3, .ogg or .opus; "-" writes a WAV to standard output while it is '
+        "being made (default %(default)s)",
     )
-    output.add_argument("--seed", type=int, metavar="N", help="repeat a result exactly")
     output.add_argument(
-        "--interval-silence",
-        type=int,
-        default=200,
-        metavar="MS",
-        help="pause between segments (default %(default)s)",
+        "--subtitles", type=Path, metavar="FILE", help=".srt or .vtt, with the time of each segment"
     )
+    output.add_argument("--seed", type=_seed, metavar="N", help="repeat a result exactly")
+    add_option(output, INTERVAL_SILENCE)
+    add_option(output, MAX_TEXT_TOKENS)
+    add_option(output, QUICK_TOKENS)
     output.add_argument("--quiet", "-q", action="store_true", help="no progress bar")
     sampling = parser.add_argument_group(
         "how codes are drawn",
         "Without these the model's own defaults hold; the official ones are shown.",
     )
-    sampling.add_argument(
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="higher is more varied (0.8)",
-    )
-    sampling.add_argument(
-        "--top-p",
-        type=float,
-        metavar="P",
-        help="share of the probability that is drawn from (0.8)",
-    )
-    sampling.add_argument(
-        "--top-k",
-        type=int,
-        metavar="K",
-        help="number of codes that are drawn from, 0 for all (30)",
-    )
-    sampling.add_argument(
-        "--num-beams",
-        type=int,
-        metavar="B",
-        help="beams of the search, 1 is fastest (3)",
-    )
-    sampling.add_argument(
-        "--repetition-penalty",
-        type=float,
-        metavar="R",
-        help="above 1 discourages repetition (10)",
-    )
-    sampling.add_argument(
-        "--max-mel-tokens",
-        type=int,
-        metavar="N",
-        help="longest segment in codes (1500)",
-    )
-    sampling.add_argument(
-        "--max-text-tokens-per-segment",
-        type=int,
-        default=120,
-        metavar="N",
-        help="longest segment in text tokens (default %(default)s)",
-    )
+    for option in OPTIONS:
+        if option.of_decoder:
+            add_option(sampling, option)
     engine = parser.add_argument_group("engine")
-    engine.add_argument(
-        "--model-dir",
-        type=Path,
-        default=Path(AUTO),
-        metavar="DIR",
-        help=f"default: {MODEL_DIRS[0]}, or {MODEL_DIRS[1]} while that is empty",
-    )
+    add_model_dir(engine)
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
     engine.add_argument("--deepspeed", default="auto", choices=("auto", "off"))
     engine.add_argument(
+        "--normalization",
+        default="natural",
+        choices=NORMALIZATIONS,
+        help='how the text is read; "indextts read TEXT --compare" shows it (default %(default)s)',
+    )
+    engine.add_argument(
         "--verbalizer",
         default="wetext",
-        choices=("wetext", "wetextprocessing"),
-        help="reads numbers and signs",
+        choices=("wetext", "wetextprocessing", "none"),
+        help="reads numbers and signs for --normalization reference; none: the text is all words",
     )
+    # A pipe is for listening at once, unless the caller says otherwise.
+    parser.set_defaults(**{QUICK_TOKENS.name: None})
 
 
 def run(args: argparse.Namespace) -> int:
@@ -119,22 +107,73 @@ def run(args: argparse.Namespace) -> int:
         IndexTTSError: anything that the caller can mend.
     """
     text = args.text_option or args.text
-    if text is None or args.speaker is None:
-        sys.stderr.write("indextts: error: give a text and --speaker FILE (see --help)\n")
+    if text is None:
+        sys.stderr.write("indextts: error: give a text (see --help)\n")
         return 2
-    if text == "-":
-        text = sys.stdin.read()
+    # What cannot be written is refused before the work.
+    outputs = [open_output(args.output)]
+    if args.subtitles is not None:
+        outputs.append(SubtitleOutput(args.subtitles))
     # Threads that spin while they wait cost seconds where anything else runs on the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # These bring torch along, which reads the above and which --help must not wait for.
+    request = _request(args, sys.stdin.read() if text == "-" else text)
     from indextts.infer_v2 import IndexTTS2
-    from indextts.request import Control, SynthesisRequest
-    from indextts.sampling import SamplingChanges
-    from indextts.utils.audio_file import read_audio, write_wav
 
-    request = SynthesisRequest(
+    engine = IndexTTS2(
+        args.model_dir,
+        args.device,
+        args.precision,
+        args.deepspeed,
+        verbalizer=args.verbalizer,
+        normalization=args.normalization,
+    )
+    if engine.model_notice:
+        sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")
+    started = time.perf_counter()
+    with (
+        ProgressBar(quiet=args.quiet) as bar,
+        engine.stream(request, Control(progress=bar.update)) as stream,
+    ):
+        try:
+            heard = _write(stream, outputs)
+        except BrokenPipeError:
+            # What is left in the buffer must not be written again at the exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _BROKEN_PIPE
+    seconds = time.perf_counter() - started
+    for warning in stream.warnings:
+        sys.stderr.write(f"indextts: warning: {warning}\n")
+    summary = sys.stderr if args.output == STDOUT else sys.stdout
+    names = " and ".join(output.name for output in outputs)
+    summary.write(
+        f"{names}: {heard:.2f} s of audio in {seconds:.2f} s "
+        f"(RTF {seconds / heard:.2f}), seed {stream.seed}\n"
+    )
+    return 0
+
+
+def _write(stream: Iterable[SegmentAudio], outputs: Sequence[Output]) -> float:
+    """Hand each segment to all outputs as soon as it is there; seconds of sound."""
+    seconds = 0.0
+    for segment in stream:
+        for output in outputs:
+            output.write(segment)
+        seconds += (len(segment.waveform) + segment.pause) / segment.sample_rate
+    for output in outputs:
+        output.finish()
+    return seconds
+
+
+def _request(args: argparse.Namespace, text: str) -> SynthesisRequest:
+    # Brings torch along, which reads OMP_WAIT_POLICY and which --help must not wait for.
+    from indextts.utils.audio_file import read_audio
+
+    quick = args.quick_streaming_tokens
+    if quick is None:
+        quick = STREAM_QUICK_TOKENS if args.output == STDOUT else QUICK_TOKENS.default
+    return SynthesisRequest(
         text=text,
-        speaker=read_audio(args.speaker),
+        speaker=read_audio(args.speaker or _default_voice(text)),
         emotion=None if args.emotion is None else read_audio(args.emotion),
         emo_alpha=args.emo_alpha,
         emo_vector=args.emo_vector,
@@ -142,65 +181,25 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         interval_silence=args.interval_silence,
         max_text_tokens_per_segment=args.max_text_tokens_per_segment,
+        quick_streaming_tokens=quick,
         sampling=SamplingChanges(
-            temperature=args.temperature,
-            top_p=args.top_p,
-            top_k=args.top_k,
-            num_beams=args.num_beams,
-            repetition_penalty=args.repetition_penalty,
-            max_mel_tokens=args.max_mel_tokens,
+            **{option.name: getattr(args, option.name) for option in OPTIONS if option.of_decoder}
         ),
     )
-    engine = IndexTTS2(
-        args.model_dir, args.device, args.precision, args.deepspeed, verbalizer=args.verbalizer
-    )
-    if engine.model_notice:
-        sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")
-    with ProgressBar(quiet=args.quiet) as bar:
-        result = engine.synthesize(request, Control(progress=bar.update))
-    write_wav(args.output, result.waveform, result.sample_rate)
-    for warning in result.warnings:
-        sys.stderr.write(f"indextts: warning: {warning}\n")
-    sys.stdout.write(_summary(args.output, result))
-    return 0
 
 
-class ProgressBar:
-    """One bar for the stage that runs; a decode has no known end, so its bar may stop early."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._stage: tuple[str, int] | None = None
-        self._quiet = quiet
-
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def update(self, progress: Progress) -> None:
-        stage = (progress.stage, progress.first_segment)
-        if stage != self._stage:
-            self.__exit__()
-            names = {"gpt": "speaking", "s2mel": "voicing"}
-            title = names.get(progress.stage, progress.stage)
-            if progress.segments > 1:
-                last = progress.last_segment + 1
-                title += f" {progress.first_segment + 1}-{last}/{progress.segments}"
-            self._bar = tqdm(total=progress.total, desc=title, disable=self._quiet, leave=False)
-            self._stage = stage
-        if self._bar is not None:
-            self._bar.update(progress.done + 1 - self._bar.n)
+def _default_voice(text: str) -> Path:
+    path = VOICES / ("zh_female.flac" if _HAN.search(text) else "en_female.flac")
+    if not path.is_file():
+        raise RequestError("give the voice with --speaker FILE: a clip of 3 to 10 seconds")
+    sys.stderr.write(f"indextts: the voice is {path.name} (--speaker FILE takes another)\n")
+    return path
 
 
-def _summary(path: Path, result: Synthesis) -> str:
-    seconds = result.seconds.total
-    return (
-        f"{path}: {result.audio_seconds:.2f} s of audio in {seconds:.2f} s "
-        f"(RTF {seconds / result.audio_seconds:.2f}), seed {result.seed}\n"
-    )
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}")
+    return int(text)
 
 
 def _vector(text: str) -> tuple[float, ...]:

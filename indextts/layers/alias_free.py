@@ -20,6 +20,8 @@ CUTOFF = 0.25
 HALF_WIDTH = 0.3
 # Frames that each phase needs beyond its ends.
 MARGIN = KERNEL // 4
+# Values on either side of its own that a value depends on: both filters reach that far.
+ACTIVATION_REACH = 2 * MARGIN
 # Values a block of channels may hold on a CPU, so that all passes over it stay in the cache.
 BLOCK = 2**19
 
@@ -85,8 +87,9 @@ class DownsampleFilter(nn.Module):
 class AliasFreeActivation(nn.Module):
     """Double the rate, Snake, halve the rate: float32 [B, C, T] -> [B, C, T].
 
-    The taps are read from the buffers when the module is made and when a checkpoint is loaded
-    (``compute_buffers``), so that a forward pass waits for no device.
+    Taps and rates are taken from buffers and parameters when the module is made and when a
+    state dict is loaded, so that a forward pass neither waits for a device nor computes constants.
+    Whoever changes them in another way calls ``compute_buffers``.
     """
 
     def __init__(self, channels: int, *, separate_beta: bool, logscale: bool) -> None:
@@ -94,16 +97,27 @@ class AliasFreeActivation(nn.Module):
         self.act = Snake(channels, separate_beta=separate_beta, logscale=logscale)
         self.upsample = Filter()
         self.downsample = DownsampleFilter()
-        self._up_taps = self.upsample.taps()
-        self._down_taps = self.downsample.lowpass.taps()
+        self.frequency: Tensor
+        self.amplitude: Tensor
+        for name in ("frequency", "amplitude"):
+            self.register_buffer(name, torch.empty(channels, 1), persistent=False)
+        self.compute_buffers(self.frequency.device)
+        self.register_load_state_dict_post_hook(_take_constants)  # type: ignore[no-untyped-call]
 
+    @torch.no_grad()
     def compute_buffers(self, device: torch.device) -> None:
         self._up_taps = self.upsample.taps()
         self._down_taps = self.downsample.lowpass.taps()
+        frequency, amplitude = self.act.rates()
+        # Copies: a rate may be the parameter itself.
+        self.frequency = frequency.to(device, copy=True)[:, None]  # [C, 1]
+        self.amplitude = amplitude.to(device, copy=True)[:, None]
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, length = x.shape
-        frequency, amplitude = (rate.repeat(batch)[:, None] for rate in self.act.rates())
+        frequency, amplitude = self.frequency, self.amplitude
+        if batch > 1:
+            frequency, amplitude = frequency.repeat(batch, 1), amplitude.repeat(batch, 1)
         rows = x.reshape(batch * channels, length)
         block = len(rows) if x.device.type != "cpu" else max(1, BLOCK // length)
         if block >= len(rows):
@@ -122,6 +136,11 @@ class AliasFreeActivation(nn.Module):
             inner = phase[:, MARGIN : MARGIN + length]
             inner.addcmul_((inner * frequency).sin_().square_(), amplitude)
         return halve_rate(even, odd, self._down_taps)
+
+
+def _take_constants(module: nn.Module, _: object) -> None:
+    assert isinstance(module, AliasFreeActivation)
+    module.compute_buffers(module.upsample.filter.device)
 
 
 def double_rate(x: Tensor, taps: tuple[float, ...]) -> tuple[Tensor, Tensor]:

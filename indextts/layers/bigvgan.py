@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from indextts.config import BigVGANConfig
 from indextts.errors import ConfigError
-from indextts.layers.alias_free import AliasFreeActivation
-from indextts.layers.harmonic_source import HarmonicSource
+from indextts.layers.alias_free import ACTIVATION_REACH, AliasFreeActivation
+from indextts.layers.harmonic_source import SHORTEST_FILTER, HarmonicSource
+
+# Of the first and the last convolution.
+OUTER_KERNEL = 7
 
 
 class ResidualBlock(nn.Module):
@@ -41,6 +44,10 @@ class ResidualBlock(nn.Module):
 class BigVGAN(nn.Module):
     """The generator; attribute names are the checkpoint's keys with the weight norm folded.
 
+    Attributes:
+        samples_per_frame: of the waveform.
+        margin: frames of the mel on either side that a sample depends on.
+
     Raises:
         ConfigError: the lists of the configuration do not fit together.
     """
@@ -49,10 +56,13 @@ class BigVGAN(nn.Module):
         super().__init__()
         _check(config)
         self.samples_per_frame = config.samples_per_frame
+        self.margin = context_frames(config)
         self.use_tanh = config.use_tanh_at_final
         self.kernels = len(config.resblock_kernel_sizes)
         channels = config.upsample_initial_channel
-        self.conv_pre = nn.Conv1d(config.num_mels, channels, 7, padding=3)
+        self.conv_pre = nn.Conv1d(
+            config.num_mels, channels, OUTER_KERNEL, padding=OUTER_KERNEL // 2
+        )
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
         for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
@@ -68,8 +78,14 @@ class BigVGAN(nn.Module):
                 )
             )
         self.activation_post = _activation(channels, config)
-        self.conv_post = nn.Conv1d(channels, 1, 7, padding=3, bias=config.use_bias_at_final)
+        self.conv_post = nn.Conv1d(
+            channels, 1, OUTER_KERNEL, padding=OUTER_KERNEL // 2, bias=config.use_bias_at_final
+        )
         self.source = _source(config)
+
+    def excitation(self, mel: Tensor) -> Tensor | None:
+        """What the harmonic source plays to a mel: float32 [B, 2, T * samples_per_frame]."""
+        return None if self.source is None else self.source.read(mel, self.samples_per_frame)
 
     def signal(self, mel: Tensor, excitation: Tensor | None = None) -> Tensor:
         """The waveform before its level is limited.
@@ -81,8 +97,8 @@ class BigVGAN(nn.Module):
         Returns:
             float32 [B, 1, T * samples_per_frame].
         """
-        if self.source is not None and excitation is None:
-            excitation = self.source.read(mel, self.samples_per_frame)
+        if excitation is None:
+            excitation = self.excitation(mel)
         x: Tensor = self.conv_pre(mel)
         for stage, up in enumerate(self.ups):
             assert isinstance(up, nn.ModuleList)
@@ -101,30 +117,38 @@ class BigVGAN(nn.Module):
         """Bring a signal into [-1, 1]."""
         return signal.tanh() if self.use_tanh else signal.clamp(-1.0, 1.0)
 
-    def forward(self, mel: Tensor, lengths: list[int] | None = None) -> Tensor:
-        """Waveforms of a batch.
-
-        With `lengths`, every row has the result that it has alone: rows of equal length run
-        together, others one after the other.  Every convolution and every resampling of the net
-        pads at the end of its row, so that one run over rows of different lengths would need a
-        mask and an edge repair at 80 places; and rows of one segment each are long enough to
-        fill a device.
+    def forward(self, mel: Tensor) -> Tensor:
+        """The waveform of mels of one length.
 
         Args:
             mel: float32 [B, num_mels, T].
-            lengths: real frames of each row, 0 to T.
 
         Returns:
-            float32 [B, 1, T * samples_per_frame], zero behind each row's end.
+            float32 [B, 1, T * samples_per_frame] in [-1, 1].
         """
-        if lengths is None:
-            return self.limit(self.signal(mel))
-        wav = mel.new_zeros(len(mel), 1, mel.shape[-1] * self.samples_per_frame)
-        for length in set(lengths) - {0}:
-            rows = [row for row, own in enumerate(lengths) if own == length]
-            part = self.limit(self.signal(mel[rows, :, :length]))
-            wav[rows, :, : length * self.samples_per_frame] = part
-        return wav
+        return self.limit(self.signal(mel))
+
+
+def context_frames(config: BigVGANConfig) -> int:
+    """How many frames of the mel before and after its own a sample depends on, at most.
+
+    Counted from the end of the net to its start, at each stage's own rate.
+    """
+    reach = OUTER_KERNEL // 2 + ACTIVATION_REACH
+    for rate, kernel in zip(
+        reversed(config.upsample_rates), reversed(config.upsample_kernel_sizes), strict=True
+    ):
+        reach += max(
+            sum((size - 1) * (dilation + 1) // 2 + 2 * ACTIVATION_REACH for dilation in dilations)
+            for size, dilations in zip(
+                config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True
+            )
+        )
+        if config.source is not None:
+            reach += SHORTEST_FILTER
+        # A transposed convolution reads kernel / rate values around each of its outputs.
+        reach = -(-(2 * reach + kernel + rate) // (2 * rate))
+    return reach + OUTER_KERNEL // 2
 
 
 def _activation(channels: int, config: BigVGANConfig) -> AliasFreeActivation:

@@ -6,14 +6,13 @@ against a cache (`step`), which is a function of tensors without any host synchr
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from indextts.layers.kv_cache import GeneratedCache, PrefixCache
+from indextts.layers.kv_cache import KVCache, PrefixCache
 
 NORM_EPS = 1e-5
 
@@ -53,40 +52,23 @@ class Attention(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.c_proj(mixed.transpose(1, 2).flatten(2))
 
-    def cached(
-        self,
-        q: Tensor,
-        prefix_k: Tensor,
-        prefix_v: Tensor,
-        prefix_bias: Tensor,
-        own_k: Tensor,
-        own_v: Tensor,
-        own_bias: Tensor,
-    ) -> Tensor:
-        """Attention of one new position per row, over the shared prefix and the row's own past.
+    def step(self, x: Tensor, entry: Tensor, bias: Tensor, index: Tensor) -> Tensor:
+        """Attention of one new position per row over all that the row has read.
 
         Args:
-            q: [R, H, 1, head_dim] with R = S * beams.
-            prefix_k, prefix_v: [S, H, P, head_dim]; prefix_bias: [S, 1, 1, P].
-            own_k, own_v: [R, H, W, head_dim]; own_bias: [W], -inf for positions not yet written.
+            x: [R, 1, D].
+            entry: this layer's keys and values [2, R, H, T, head_dim]; written at `index`.
+            bias: [R, 1, 1, T], added to the scores.
+            index: int64 [1], the position among the T.
 
         Returns:
             [R, 1, D].
         """
-        sequences, _, length, _ = prefix_k.shape
-        rows, heads, _, head_dim = q.shape
-        beams = rows // sequences
-        q = q * (1.0 / math.sqrt(head_dim))
-        # All beams of a sequence ask the same prefix: one product of [beams, P] a head.
-        shared_q = q.view(sequences, beams, heads, head_dim).transpose(1, 2)
-        shared = (shared_q @ prefix_k.transpose(-1, -2)).float() + prefix_bias  # [S, H, beams, P]
-        shared = shared.transpose(1, 2).reshape(rows, heads, 1, length)
-        own = (q @ own_k.transpose(-1, -2)).float() + own_bias  # [R, H, 1, W]
-        weights = torch.cat((shared, own), dim=-1).softmax(-1).to(q.dtype)
-        shared_w = weights[..., :length].view(sequences, beams, heads, length).transpose(1, 2)
-        mixed = (shared_w @ prefix_v).transpose(1, 2).reshape(rows, heads, head_dim)
-        mixed = mixed + (weights[..., length:] @ own_v).squeeze(2)
-        return self.c_proj(mixed.reshape(rows, 1, -1))
+        qkv = self.c_attn(x).view(len(x), 3, self.heads, self.head_dim)
+        q, new = qkv[:, 0, :, None], qkv[:, 1:].transpose(0, 1)[:, :, :, None]
+        entry.index_copy_(3, index, new)
+        mixed = F.scaled_dot_product_attention(q, entry[0], entry[1], attn_mask=bias)
+        return self.c_proj(mixed.transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):
@@ -140,34 +122,23 @@ class GPT2(nn.Module):
             x = x + block.attn.causal(q, k, v)
             x = x + block.mlp(block.ln_2(x))
         padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
-        bias = torch.zeros(padding.shape, device=x.device).masked_fill_(padding, -math.inf)
-        return PrefixCache(tuple(keys), tuple(values), bias[:, None, None])
+        return PrefixCache(tuple(keys), tuple(values), padding)
 
-    def step(
-        self, x: Tensor, prefix: PrefixCache, cache: GeneratedCache, position: Tensor
-    ) -> Tensor:
+    def step(self, x: Tensor, cache: KVCache, position: Tensor) -> Tensor:
         """One new position per row.
 
         Args:
             x: embeddings [R, D] of the tokens to read.
-            prefix: of the S sequences; row r belongs to sequence r // (R / S).
             cache: keys and values of the rows; written at `position`.
             position: int64 scalar tensor, the index of this token among the generated ones.
 
         Returns:
             hidden states [R, D] after the closing norm.
         """
-        index = position.view(1)
-        later = torch.arange(cache.window, device=x.device) > position
-        bias = torch.zeros(cache.window, device=x.device).masked_fill_(later, -math.inf)
+        index = (position + cache.start).view(1)
+        cache.bias.index_fill_(3, index, 0.0)
         x = x[:, None]  # [R, 1, D]
-        for i, block in enumerate(self.blocks):
-            q, k, v = block.attn.project(block.ln_1(x))
-            own_k, own_v = cache.keys[i], cache.values[i]
-            own_k.index_copy_(2, index, k)
-            own_v.index_copy_(2, index, v)
-            x = x + block.attn.cached(
-                q, prefix.keys[i], prefix.values[i], prefix.bias, own_k, own_v, bias
-            )
+        for block, entry in zip(self.blocks, cache.entries, strict=True):
+            x = x + block.attn.step(block.ln_1(x), entry, cache.bias, index)
             x = x + block.mlp(block.ln_2(x))
         return self.ln_f(x[:, 0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,24 +29,6 @@ class LengthRegulator(nn.Module):
                 nn.Mish(),
             ]
         self.model = nn.Sequential(*layers, nn.Conv1d(channels, channels, 1))
-
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Resize every row to the longest target length, as the reference does.
-
-        The statistics of the normalisations run over padding frames too, so a row shorter than
-        the batch gets another result than alone; :meth:`rows` avoids that.
-
-        Args:
-            x: float32 [B, Tin, in_channels].
-            lengths: int64 [B], wanted frames of each row, at least 1.
-
-        Returns:
-            float32 [B, max(lengths), channels], zero behind the end of each row.
-        """
-        y = self.smooth(self.resize(x, int(lengths.max())))  # [B, C, T]
-        frames = torch.arange(y.shape[-1], device=y.device)
-        mask = frames < lengths.to(y.device)[:, None]  # [B, T]
-        return y.transpose(1, 2) * mask[..., None]
 
     def rows(self, features: Sequence[Tensor], frames: Sequence[int]) -> list[Tensor]:
         """Resize sequences of different lengths, each as if it were alone.

@@ -1,4 +1,4 @@
-"""Wall-clock seconds of the stages of one request."""
+"""Seconds of the stages of one request."""
 
 from __future__ import annotations
 
@@ -13,23 +13,39 @@ from indextts.request import StageSeconds
 
 
 class StageClock:
-    """Adds up the time spent in each stage; belongs to one request."""
+    """Adds up the time spent in each stage; belongs to one request.
+
+    Kernels run on after the call that launched them, so on CUDA the time is taken where they
+    run, between events in the stream.  Waiting for the device instead would cost time, and would
+    break what another thread records at that moment.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a block; `name` is a field of StageSeconds."""
-        start = time.perf_counter()
-        try:
+        """Time a block that ends well; `name` is a field of StageSeconds."""
+        if self._device.type != "cuda":
+            start = time.perf_counter()
             yield
-        finally:
-            if self._device.type == "cuda":
-                # Kernels run on after the call: without this the next stage would pay for them.
-                torch.cuda.synchronize(self._device)
             self._seconds[name] += time.perf_counter() - start
+            return
+        before = self._event()
+        yield
+        self._events.append((name, before, self._event()))
 
     def seconds(self) -> StageSeconds:
+        """The sums so far; waits for the end of the last stage."""
+        for name, before, after in self._events:
+            after.synchronize()
+            self._seconds[name] += before.elapsed_time(after) / 1e3
+        self._events.clear()
         return StageSeconds(**self._seconds)
+
+    def _event(self) -> torch.cuda.Event:
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return event

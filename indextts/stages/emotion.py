@@ -20,7 +20,7 @@ _MAX_SUM = 0.8
 
 
 def normalize_vector(vector: Sequence[float], apply_bias: bool = True) -> tuple[float, ...]:
-    """Tone down a hand-set vector: per-emotion bias, then a sum of at most 0.8 (gpt.md 6.1)."""
+    """Tone down a hand-set vector: emotion bias, then a sum of at most 0.8 (gpt.md 6, step 1)."""
     values = [v * b for v, b in zip(vector, _BIAS, strict=True)] if apply_bias else list(vector)
     total = sum(values)
     if total > _MAX_SUM:
@@ -29,7 +29,7 @@ def normalize_vector(vector: Sequence[float], apply_bias: bool = True) -> tuple[
 
 
 def scale_vector(vector: Sequence[float], alpha: float) -> tuple[float, ...]:
-    """Multiply by `alpha`, clamped to 0...1, and cut after four decimals (gpt.md 6.2)."""
+    """Multiply by `alpha`, clamped to 0...1, and cut after four decimals (gpt.md 6, step 2)."""
     alpha = min(max(alpha, 0.0), 1.0)
     if alpha == 1.0:
         return tuple(vector)

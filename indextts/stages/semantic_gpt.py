@@ -49,11 +49,6 @@ class SemanticGPT(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.mel_head.weight.dtype
 
-    @property
-    def max_codes(self) -> int:
-        """The most codes that the position table has room for in the latent pass."""
-        return self.config.max_mel_tokens + 1
-
     def prefix(self, condition: Tensor, text_ids: Tensor) -> Tensor:
         """Everything before the first code: [M, D] with M = conditions + L + 2.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from indextts.errors import AudioError, EmptyGenerationError
+from indextts.errors import AudioError, EmptyGenerationError, RequestError
 from indextts.request import (
     Control,
     Progress,
@@ -18,14 +18,19 @@ from indextts.request import (
 )
 from indextts.stages.clock import StageClock
 from indextts.stages.conditioning import merge_emotion
-from indextts.stages.decoding.bound import code_limit
+from indextts.stages.decoding.bound import (
+    CODES_PER_SECOND,
+    code_limit,
+    code_minimum,
+    usual_codes,
+)
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.generate import Generated
 from indextts.stages.emotion import scale_vector
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
 from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
-from indextts.stages.text import Segment
+from indextts.stages.text import Segment, unknown_warning
 
 
 class SynthesisRun:
@@ -59,7 +64,7 @@ class SynthesisRun:
     def seconds(self) -> StageSeconds:
         return self._clock.seconds()
 
-    def segments(self) -> Iterator[SegmentAudio]:
+    def segments(self) -> Generator[SegmentAudio, None, None]:
         """Speak the text, one group of segments after the other.
 
         Raises:
@@ -75,12 +80,8 @@ class SynthesisRun:
         self._control.check()
         with torch.inference_mode():
             condition = self._condition(voice, emotion)
-        size = self.request.segments_per_batch
-        for first in range(0, len(segments), size):
-            group = range(first, min(first + size, len(segments)))
-            with torch.inference_mode():
-                spoken = self._speak(segments, group, voice, condition)
-            yield from spoken
+        for group in decoding_groups(len(segments), self.request):
+            yield from self._speak(segments, group, voice, condition)
 
     def _split_text(self) -> Sequence[Segment]:
         # A segment may be one piece longer than asked for, and must fit the position table.
@@ -89,11 +90,28 @@ class SynthesisRun:
             self.request.text,
             min(self.request.max_text_tokens_per_segment, longest),
             self.request.quick_streaming_tokens,
+            self.request.normalization,
+            self._control.check,
         )
+        self._bound_length(result.segments)
         if result.unknown:
-            shown = " ".join(result.unknown)
-            self.warnings.append(f"characters that the model does not know: {shown}")
+            self.warnings.append(unknown_warning(result.unknown))
         return result.segments
+
+    def _bound_length(self, segments: Sequence[Segment]) -> None:
+        """Raises RequestError, before anything is spoken, for what would last too long."""
+        limit = self.request.max_audio_seconds
+        if limit is None:
+            return
+        pauses = (len(segments) - 1) * self.request.interval_silence / 1000
+        gpt = self._networks.config.gpt
+        codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
+        speech = codes / CODES_PER_SECOND
+        if pauses + speech > limit:
+            raise RequestError(
+                f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
+                f"{limit:g} s that an answer may last; send the text in parts"
+            )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
         """The voice, and the emotion vector [1, D] of the emotion clip or of the voice's own."""
@@ -136,40 +154,45 @@ class SynthesisRun:
 
     def _speak(
         self, segments: Sequence[Segment], group: range, voice: Voice, condition: Tensor
-    ) -> list[SegmentAudio]:
+    ) -> Iterator[SegmentAudio]:
+        """Decode a group, then hand out each of its segments as soon as it sounds."""
         texts = [
             torch.tensor(segments[i].ids, dtype=torch.int64, device=self._device) for i in group
         ]
-        with self._clock.stage("gpt"):
+        # No generator may be left waiting inside inference_mode: the caller would be in it too.
+        with torch.inference_mode(), self._clock.stage("gpt"):
             results = self._codes(texts, group, condition, len(segments))
             codes = [result.codes for result in results]
             latents = self._networks.gpt.latents([condition] * len(codes), texts, codes)
-        with self._clock.stage("s2mel"):
+        with torch.inference_mode(), self._clock.stage("s2mel"):
             mels = self._mels(latents, codes, group, voice, len(segments))
-        spoken = []
         for i, result, mel in zip(group, results, mels, strict=True):
             self._control.check()
-            with self._clock.stage("vocoder"):
+            with torch.inference_mode(), self._clock.stage("vocoder"):
                 waveform = self._networks.vocoder.waveform(mel).cpu().numpy()
             if result.truncated:
                 self.warnings.append(
                     f"segment {i + 1} of {len(segments)} reached its length bound of "
                     f"{len(result.codes)} codes and may be cut"
                 )
-            spoken.append(
-                SegmentAudio(
-                    index=i,
-                    count=len(segments),
-                    text=segments[i].text,
-                    text_tokens=len(segments[i].ids),
-                    codes=result.codes.cpu().numpy(),
-                    waveform=waveform,
-                    sample_rate=self._sample_rate,
-                    pause=self._pause if i + 1 < len(segments) else 0,
-                    truncated=result.truncated,
-                )
+            yield SegmentAudio(
+                index=i,
+                count=len(segments),
+                text=self._written(segments[i]),
+                text_tokens=len(segments[i].ids),
+                codes=result.codes.cpu().numpy(),
+                waveform=waveform,
+                sample_rate=self._sample_rate,
+                pause=self._pause if i + 1 < len(segments) else 0,
+                truncated=result.truncated,
+                spoken_text=segments[i].spoken_text,
             )
-        return spoken
+
+    def _written(self, segment: Segment) -> str:
+        """The stretch of the request's text that a segment speaks, where that is known."""
+        if segment.source is None:
+            return segment.text
+        return self.request.text[slice(*segment.source)].strip()
 
     @property
     def _sample_rate(self) -> int:
@@ -199,16 +222,29 @@ class SynthesisRun:
             )
 
         results = decode(range(len(group)), "codes")
-        empty = [m for m, result in enumerate(results) if not len(result.codes)]
-        if empty:
-            # Stopping at once can be bad luck of the draw; once more, then it is an error.
-            for m, result in zip(empty, decode(empty, "codes again"), strict=True):
-                results[m] = result
-                if not len(result.codes):
-                    raise EmptyGenerationError(
-                        f"the model spoke nothing for segment {group[m] + 1} of {count}"
-                    )
+        least = [max(1, code_minimum(gpt.config, len(ids))) for ids in texts]
+        short = [
+            m for m, made in enumerate(results) if len(made.codes) < least[m] and not made.truncated
+        ]
+        if short:
+            # Stopping early can be bad luck of the draw; once more, then the caller is told.
+            for m, made in zip(short, decode(short, "codes again"), strict=True):
+                results[m] = max(results[m], made, key=lambda one: len(one.codes))
+                self._judge(results[m], least[m], group[m], count)
         return results
+
+    def _judge(self, made: Generated, least: int, segment: int, count: int) -> None:
+        """Tell of a segment that was made twice and is too short for its text all the same."""
+        codes = len(made.codes)
+        if not codes:
+            raise EmptyGenerationError(
+                f"the model spoke nothing for segment {segment + 1} of {count}"
+            )
+        if codes < least and not made.truncated:
+            self.warnings.append(
+                f"segment {segment + 1} of {count} has {codes} codes where its text needs at least "
+                f"{least}: words may be missing"
+            )
 
     def _mels(
         self,
@@ -242,3 +278,19 @@ class SynthesisRun:
                 control.progress(Progress(stage, done, total, group[0], group[-1], count))
 
         return on_step
+
+
+def decoding_groups(count: int, request: SynthesisRequest) -> Iterator[range]:
+    """Which of `count` segments are decoded together.
+
+    As many as the request allows; where the first sound is to come soon, 1, 1, 2, 4 ...: by the
+    time that a group has been heard, one of twice the size is ready.
+    """
+    largest = request.segments_per_batch
+    quick = request.quick_streaming_tokens > 0
+    first = 0
+    while first < count:
+        size = min(largest, max(1, first)) if quick else largest
+        group = range(first, min(first + size, count))
+        yield group
+        first = group.stop

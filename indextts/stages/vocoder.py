@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,16 +14,66 @@ from indextts.errors import NonFiniteAudioError
 from indextts.layers.bigvgan import BigVGAN
 from indextts.utils.checkpoint import StateDict, fold_weight_norm, load_into, read_state_dict
 
+# Frames that CUDA reads at a time.  For each new length of a convolution cuDNN looks for a plan
+# anew, which for all of this net takes longer than the overlap of windows of one length.
+CUDA_WINDOW = 512
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of frames to read, and the part of it whose sound is kept."""
+
+    start: int
+    stop: int
+    keep_from: int
+    keep_to: int
+
+
+def windows(frames: int, size: int, margin: int) -> Iterator[Window]:
+    """Windows of one size whose kept parts make up all frames; one shorter window if they fit it.
+
+    Args:
+        frames: in all.
+        size: frames a window reads.
+        margin: frames of context that every kept part has in its window, except where the mel
+            itself begins or ends.
+
+    Raises:
+        ValueError: nothing would be left between the margins.
+    """
+    if size <= 2 * margin:
+        raise ValueError(f"a window must have more than {2 * margin} frames, not {size}")
+    size = min(size, frames)
+    kept = 0
+    while kept < frames:
+        start = min(max(kept - margin, 0), frames - size)
+        stop = start + size
+        end = frames if stop == frames else stop - margin
+        yield Window(start, stop, kept, end)
+        kept = end
+
 
 class Vocoder:
-    """A loaded generator.  It keeps nothing between calls; threads may share it."""
+    """A loaded generator.  It keeps nothing between calls; threads may share it.
 
-    def __init__(self, model: BigVGAN) -> None:
+    Args:
+        model: the generator.
+        window: frames that it reads at a time, more than 2 * margin; None: all.
+    """
+
+    def __init__(self, model: BigVGAN, window: int | None = None) -> None:
         self._model = model
+        self._window = window
 
     @property
-    def samples_per_frame(self) -> int:
-        return self._model.samples_per_frame
+    def model(self) -> BigVGAN:
+        """The generator."""
+        return self._model
+
+    @property
+    def margin(self) -> int:
+        """Frames on either side that a sample depends on."""
+        return self._model.margin
 
     @property
     def device(self) -> torch.device:
@@ -42,7 +94,46 @@ class Vocoder:
         """
         if mel.shape[-1] == 0:
             return torch.zeros(0, device=self.device)
-        signal = self._model.signal(mel.to(self.device, torch.float32)[None])  # [1, 1, samples]
+        parts = list(self._signals(mel, self._window))
+        return self._limited(parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1))
+
+    @torch.inference_mode()
+    def pieces(self, mel: Tensor, window: int) -> Iterator[Tensor]:
+        """Speak a mel piece by piece: the same sound within rounding, the first of it earlier.
+
+        Args:
+            mel: as for :meth:`waveform`.
+            window: frames to read at a time, more than 2 * margin.
+
+        Yields:
+            float32 [n] each, on the model's device; together they are the waveform.
+
+        Raises:
+            NonFiniteAudioError, ValueError: see :meth:`waveform` and :func:`windows`.
+        """
+        if mel.shape[-1]:
+            for part in self._signals(mel, window):
+                yield self._limited(part)
+
+    def _signals(self, mel: Tensor, window: int | None) -> Iterator[Tensor]:
+        """Consecutive parts of the signal, [1, 1, n] each."""
+        model, scale = self._model, self._model.samples_per_frame
+        mel = mel.to(self.device, torch.float32)[None]
+        if window is None or mel.shape[-1] <= window:
+            yield model.signal(mel)
+            return
+        # The source counts a phase from the start on, so it is played in one go.
+        excitation = model.excitation(mel)
+        for part in windows(mel.shape[-1], window, model.margin):
+            played = excitation
+            if played is not None:
+                played = played[..., part.start * scale : part.stop * scale]
+            signal = model.signal(mel[..., part.start : part.stop], played)
+            first, last = part.keep_from - part.start, part.keep_to - part.start
+            yield signal[..., first * scale : last * scale]
+
+    def _limited(self, signal: Tensor) -> Tensor:
+        """[1, 1, n] -> [n]."""
         # Looked at before the limiter, which would turn infinity into a full-scale sample.
         if not bool(torch.isfinite(signal).all()):
             raise NonFiniteAudioError(
@@ -68,7 +159,12 @@ def load_vocoder(checkpoint: Path, config: Path, device: torch.device | str = "c
     if not any(key.endswith(".filter") for key in state):
         state.update(_computed_filters(model))
     load_into(model, state, checkpoint, device=device)
-    return Vocoder(model)
+    return Vocoder(model, usual_window(model, torch.device(device)))
+
+
+def usual_window(model: BigVGAN, device: torch.device) -> int | None:
+    """The window of :class:`Vocoder` that suits a device."""
+    return max(CUDA_WINDOW, 3 * model.margin) if device.type == "cuda" else None
 
 
 def _computed_filters(model: BigVGAN) -> StateDict:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
 
+from indextts.clip_bounds import DECODED_SECONDS
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
-from indextts.utils.pcm import pcm16
+from indextts.utils.encode import encode_wav
+from indextts.utils.packages import require
 from indextts.utils.resample import check_rate
 
-# Of a clip 15 s are used (audio.md 1) and the resampler looks less than a second ahead.  What
-# lies behind is not even decoded: a few megabytes of FLAC can hold days of silence.
-DECODED_SECONDS = 17.0
+if TYPE_CHECKING:
+    import soundfile
+
 MAX_CHANNELS = 16
 BLOCK_FRAMES = 65536
 
@@ -39,6 +40,7 @@ def read_audio(
     Raises:
         AudioError: not readable, not audio, empty, damaged, not finite, or of a layout (more
             than 16 channels, an absurd sample rate) that no voice recording has.
+        ConfigError: soundfile is not installed; writing does without it.
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), max_seconds)
@@ -48,13 +50,6 @@ def read_audio(
             return _decode(file.fileno(), max_seconds)
     except OSError as error:
         raise AudioError(f"{source}: cannot be opened: {error.strerror or error}") from error
-
-
-def encode_wav(waveform: NDArray[np.float32], sample_rate: int) -> bytes:
-    """A mono 16-bit PCM WAV file as bytes (pipeline.md 4); arguments as for :func:`write_wav`."""
-    buffer = io.BytesIO()
-    sf.write(buffer, pcm16(waveform), sample_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def write_wav(path: Path | str, waveform: NDArray[np.float32], sample_rate: int) -> None:
@@ -76,6 +71,7 @@ def write_wav(path: Path | str, waveform: NDArray[np.float32], sample_rate: int)
 
 
 def _decode(file: BinaryIO | int, max_seconds: float) -> ReferenceAudio:
+    sf = require("soundfile", "soundfile>=0.13,<0.15", "reading sound files")
     try:
         with sf.SoundFile(file, closefd=False) as clip:
             check_rate(clip.samplerate)
@@ -96,7 +92,7 @@ def _decode(file: BinaryIO | int, max_seconds: float) -> ReferenceAudio:
     return ReferenceAudio(samples, rate)
 
 
-def _read_mono(clip: sf.SoundFile, limit: int) -> NDArray[np.float32]:
+def _read_mono(clip: soundfile.SoundFile, limit: int) -> NDArray[np.float32]:
     """Up to `limit` frames, mixed block by block, so that memory does not grow with channels.
 
     The length in the header is not relied on: streams have none, and truncated files a wrong one.

@@ -1,6 +1,10 @@
-"""Float samples to 16-bit integers; one rounding for the command line and for the service."""
+"""Float samples to 16-bit integers, and the WAV header for a pipe; the same for the command line
+and the service.
+"""
 
 from __future__ import annotations
+
+import struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +12,7 @@ from numpy.typing import NDArray
 from indextts.errors import NonFiniteAudioError
 
 FULL_SCALE = np.float32(32767.0)
+_UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 def pcm16(waveform: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -29,3 +34,17 @@ def pcm16(waveform: NDArray[np.float32]) -> NDArray[np.int16]:
         raise NonFiniteAudioError("the waveform holds NaN or infinite samples")
     scaled = np.clip(waveform * FULL_SCALE, -FULL_SCALE, FULL_SCALE)
     return np.rint(scaled).astype(np.int16)
+
+
+def wav_header(rate: int) -> bytes:
+    """The 44 bytes before mono 16-bit samples whose number is not known yet.
+
+    Both sizes are 0xFFFFFFFF, which readers take for "until the end of the stream".
+    """
+    pcm, channels, width = 1, 1, 2
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", _UNKNOWN_SIZE, b"WAVE"),
+        *(b"fmt ", 16, pcm, channels, rate, rate * width * channels, width * channels, 8 * width),
+        *(b"data", _UNKNOWN_SIZE),
+    )

@@ -7,29 +7,31 @@ in the two roles, as in the reference.
 
 from __future__ import annotations
 
+import logging
 import math
 
 import numpy as np
-import soxr
 import torch
 import torchaudio.transforms
 from numpy.typing import NDArray
 from torch import Tensor
 
-from indextts.errors import AudioError
+from indextts.clip_bounds import (
+    DECODED_SECONDS,
+    MAX_RATE,
+    MIN_RATE,
+    MIN_SECONDS,
+    SILENCE_PEAK,
+    USED_SECONDS,
+)
+from indextts.errors import AudioError, ConfigError
 from indextts.request import ReferenceAudio
+from indextts.utils.packages import require
+
+log = logging.getLogger(__name__)
 
 SPEAKER_RATE = 22050
 SPEECH_RATE = 16000
-USED_SECONDS = 15.0
-# soxr's filters are far shorter than this; with it, cutting before resampling gives bit for bit
-# what cutting after it gives (checked by the tests).
-MARGIN_SECONDS = 1.0
-
-MIN_RATE = 4000
-MAX_RATE = 384000
-MIN_SECONDS = 0.1
-SILENCE_PEAK = 1e-4
 # Far above any float recording with headroom; beyond it, the integers were not scaled to 1.0.
 MAX_PEAK = 100.0
 
@@ -86,7 +88,7 @@ def _signal(clip: ReferenceAudio, rate: int) -> Tensor:
             f"the clip lasts {clip.seconds:.3f} s; at least {MIN_SECONDS} s are needed, "
             "and 5 to 15 s serve best"
         )
-    kept = math.ceil((USED_SECONDS + MARGIN_SECONDS) * clip.sample_rate)
+    kept = math.ceil(DECODED_SECONDS * clip.sample_rate)
     samples = clip.mono()[:kept]
     samples = _resample(samples, clip.sample_rate, rate)[: int(USED_SECONDS * rate)]
     peak = float(np.abs(samples).max())
@@ -101,11 +103,46 @@ def _signal(clip: ReferenceAudio, rate: int) -> Tensor:
 
 
 def _resample(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.float32]:
-    """soxr HQ, with the length that the reference's loader forces: ceil(n * new / old)."""
+    """soxr HQ, with the length that the reference's loader forces: ceil(n * new / old).
+
+    Raises:
+        ConfigError: soxr is not installed, and the ratio is too odd for our own filter.
+    """
     if old == new:
         return samples.copy()
     length = math.ceil(len(samples) * (float(new) / old))
-    result: NDArray[np.float32] = soxr.resample(np.ascontiguousarray(samples), old, new, "HQ")
+    samples = np.ascontiguousarray(samples)
+    try:
+        soxr = require("soxr", "soxr>=0.5,<2", f"resampling a clip from {old} to {new} Hz")
+    except ConfigError:
+        if not _has_few_phases(old, new):
+            raise
+        log.warning("soxr is not installed; torchaudio resamples the clip, which is not bit-equal")
+        result = _without_soxr(samples, old, new)
+    else:
+        result = soxr.resample(samples, old, new, "HQ")
     if len(result) < length:
         result = np.pad(result, (0, length - len(result)))
     return result[:length]
+
+
+# A windowed sinc keeps a filter for each phase of the ratio; unusual rates have thousands.
+_MOST_PHASES = 1000
+
+
+def _has_few_phases(old: int, new: int) -> bool:
+    return max(old, new) // math.gcd(old, new) <= _MOST_PHASES
+
+
+def _without_soxr(samples: NDArray[np.float32], old: int, new: int) -> NDArray[np.float32]:
+    """A Kaiser-windowed sinc of about soxr HQ's band and rejection."""
+    transform = torchaudio.transforms.Resample(
+        old,
+        new,
+        resampling_method="sinc_interp_kaiser",
+        lowpass_filter_width=64,
+        rolloff=0.9475937167399596,
+        beta=14.769656459379492,
+    )
+    result: NDArray[np.float32] = transform(torch.from_numpy(samples)).numpy()
+    return result

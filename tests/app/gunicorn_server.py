@@ -109,7 +109,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = 20.0) -> None:
 
 @contextlib.contextmanager
 def running_server(
-    folder: Path, clip_hex: str, *, ready: bool = True, **settings: object
+    folder: Path,
+    clip_hex: str,
+    *,
+    ready: bool = True,
+    prefix: tuple[str, ...] = (),
+    **settings: object,
 ) -> Iterator[Server]:
     """Start a server on a free port; it is gone when the block ends.
 
@@ -117,6 +122,7 @@ def running_server(
         folder: for its log and journal.
         clip_hex: the clip that requests carry.
         ready: wait until the model is loaded, not only until it listens.
+        prefix: a command that runs the server.
         settings: INDEXTTS_* by lower-case name.
     """
     journal = folder / "journal"
@@ -128,10 +134,11 @@ def running_server(
         "TMPDIR": str(folder),
     }
     environ |= {f"INDEXTTS_{name.upper()}": str(value) for name, value in settings.items()}
+    arguments = [str(ROOT / "server.py"), "--host", "127.0.0.1", "--port", "0"]
     log_path = folder / "log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "server.py"), "--host", "127.0.0.1", "--port", "0"],
+            [*prefix, sys.executable, *arguments],
             cwd=folder,
             env=environ,
             stdout=log,

@@ -1,32 +1,31 @@
 """An engine without a model: speaks a tone, asks its Control in small steps, obeys its text.
 
-Commands in a text: ``[slow 1.5]`` takes that many seconds, ``[hang 5]`` takes them without asking
-the Control; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, and ``[silent]`` for a text with
-nothing to speak.
-``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR``, ``INDEXTTS_TEST_DEVICE`` and
-``INDEXTTS_TEST_JOURNAL`` (a file that gets a line for each start and end) steer the process.
+Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
+``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
+beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, ``[silent]`` for a text
+with nothing to speak, ``[noise 5]`` writes lines to stderr, and ``[die]`` ends the process.
+``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
+file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
+(a file that gets a line for each start and end) steer the process.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import time
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-from app.engine import EngineOptions
+from app.runner.engine import EngineOptions
 from indextts.errors import GenerationError, ModelFileError, TextError
-from indextts.request import (
-    Control,
-    Progress,
-    SegmentAudio,
-    StageSeconds,
-    Synthesis,
-    SynthesisRequest,
-)
+from indextts.facts import ModelFacts
+from indextts.request import Control, Progress, SegmentAudio, StageSeconds, SynthesisRequest
 
 STEP_SECONDS = 0.01
 RATE = 22050
@@ -47,14 +46,6 @@ class Stats:
 class StandInEngine:
     """See the module."""
 
-    precision = "fp32"
-    deepspeed_enabled = False
-    model_name = "stand-in"
-    model_version = "0"
-    model_notice = "It only hums."
-    supports_emotion_text = False
-    sample_rate = RATE
-
     def __init__(self, device: str = "cpu", journal: Path | None = None) -> None:
         self.device = device
         self._journal = journal
@@ -65,22 +56,26 @@ class StandInEngine:
         return Stats(hits=max(0, self._calls - 1), misses=min(1, self._calls), entries=1)
 
     def release_memory(self) -> None:
-        self._note("release", "")
+        self.note("release", "")
 
-    def synthesize(self, request: SynthesisRequest, control: Control | None = None) -> Synthesis:
-        started = time.monotonic()
+    @property
+    def facts(self) -> ModelFacts:
+        return ModelFacts(
+            device=self.device,
+            precision="fp32",
+            model_name="stand-in",
+            model_version="0",
+            model_notice="It only hums.",
+            sample_rate=RATE,
+        )
+
+    def stream(self, request: SynthesisRequest, control: Control | None = None) -> HummedStream:
         self._calls += 1
-        self._note("start", request.text)
-        try:
-            self._obey(request.text, control or Control())
-        except Exception as error:
-            self._note(type(error).__name__, request.text)
-            raise
-        self._note("done", request.text)
-        return _tone(request, time.monotonic() - started)
+        return HummedStream(self, request, control or Control())
 
-    def _obey(self, text: str, control: Control) -> None:
+    def obey(self, text: str, control: Control) -> None:
         command, _, value = _command(text).partition(" ")
+        _write_past_the_log(command, value)
         if command == "fail":
             raise GenerationError("secret path /models/gpt.pth")
         if command == "silent":
@@ -95,19 +90,25 @@ class StandInEngine:
                 raise OutOfMemoryError("CUDA out of memory")
         if command == "hang":
             time.sleep(float(value))
+        gate = self._gate(value) if command == "until" else None
         end = time.monotonic() + (float(value) if command == "slow" else 0.0)
         done = 0
         while True:
             control.check()
             if control.progress is not None:
                 control.progress(Progress("gpt", done, 100, 0, 0, 1))
-            if time.monotonic() >= end:
+            if time.monotonic() >= end and (gate is None or gate.exists()):
                 return
             time.sleep(STEP_SECONDS)
             done += 1
 
-    def _note(self, event: str, text: str) -> None:
+    def _gate(self, name: str) -> Path:
+        assert self._journal is not None, "[until ...] needs a journal"
+        return self._journal.with_name(name)
+
+    def note(self, event: str, text: str) -> None:
         if self._journal is not None:
+            text = text.replace("\n", "\\n")
             with self._journal.open("a", encoding="utf-8") as file:
                 file.write(f"{time.time():.3f} {os.getpid()} {event} {text}\n")
 
@@ -115,7 +116,9 @@ class StandInEngine:
 def make(options: EngineOptions) -> StandInEngine:
     """The factory for ``INDEXTTS_ENGINE=tests.app.stand_in_engine:make``."""
     time.sleep(float(os.environ.get("INDEXTTS_TEST_LOAD_SECONDS", "0")))
-    if os.environ.get("INDEXTTS_TEST_LOAD_ERROR"):
+    if os.environ.get("INDEXTTS_TEST_LOAD_CRASH"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if Path(os.environ.get("INDEXTTS_TEST_LOAD_ERROR", "/nowhere")).exists():
         raise ModelFileError("/models/gpt.pth", "is missing.", "Fetch it.")
     device = options.device
     if device == "auto":
@@ -124,30 +127,72 @@ def make(options: EngineOptions) -> StandInEngine:
     return StandInEngine(device, Path(journal) if journal else None)
 
 
+def _write_past_the_log(command: str, value: str) -> None:
+    if command == "noise":
+        os.write(2, b"noise of a library\n" * int(value) + b"no end of line")
+    if command == "die":
+        os.write(2, b"last words\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _command(text: str) -> str:
     found = re.search(r"\[([a-z]+(?: [a-z0-9.]+)?)\]", text)
     return found.group(1) if found else ""
 
 
-def _tone(request: SynthesisRequest, seconds: float) -> Synthesis:
-    length = int(RATE * min(2.0, 0.1 + 0.01 * len(request.text)))
+class HummedStream:
+    """A tone for each line of the text; the commands of a line are obeyed before it sounds."""
+
+    def __init__(self, engine: StandInEngine, request: SynthesisRequest, control: Control) -> None:
+        self._engine = engine
+        self._request = request
+        self._started = time.monotonic()
+        self._segments = self._hum(control)
+        self.seed = 1234 if request.seed is None else request.seed
+        self.warnings = ("unknown character",) if "☃" in request.text else ()
+
+    @property
+    def seconds(self) -> StageSeconds:
+        return StageSeconds(gpt=time.monotonic() - self._started)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> SegmentAudio:
+        return next(self._segments)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._segments.close()
+
+    def _hum(self, control: Control) -> Generator[SegmentAudio, None, None]:
+        text = self._request.text
+        self._engine.note("start", text)
+        try:
+            lines = text.split("\n")
+            for index, line in enumerate(lines):
+                self._engine.obey(line, control)
+                yield _tone(line, index, len(lines), self._request.interval_silence)
+        except BaseException as error:
+            self._engine.note(type(error).__name__, text)
+            raise
+        self._engine.note("done", text)
+
+
+def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
+    length = int(RATE * min(2.0, 0.1 + 0.01 * len(line)))
     wave = 0.3 * np.sin(2 * np.pi * 220 * np.arange(length) / RATE)
-    segment = SegmentAudio(
-        index=0,
-        count=1,
-        text=request.text,
-        text_tokens=len(request.text),
+    return SegmentAudio(
+        index=index,
+        count=count,
+        text=line,
+        text_tokens=len(line),
         codes=np.zeros(length // 1024, dtype=np.int64),
         waveform=wave.astype(np.float32),
         sample_rate=RATE,
-        pause=0,
+        pause=RATE * pause // 1000 if index + 1 < count else 0,
         truncated=False,
-    )
-    return Synthesis(
-        waveform=wave.astype(np.float32),
-        sample_rate=RATE,
-        seed=1234 if request.seed is None else request.seed,
-        segments=(segment,),
-        seconds=StageSeconds(gpt=seconds),
-        warnings=("unknown character",) if "☃" in request.text else (),
+        spoken_text="hum",
     )

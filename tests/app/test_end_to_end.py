@@ -17,6 +17,8 @@ from tests.app.gunicorn_server import Server, running_server
 from tests.indextts.goldens import SHARED, needs_goldens
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
+pytestmark = pytest.mark.deploy
+
 
 def wav(seed: int) -> bytes:
     buffer = io.BytesIO()

@@ -27,6 +27,8 @@ from app.services import services_of
 from tests.app.conftest import BASE, wait_until, wave_bytes
 from tests.app.gunicorn_server import running_server
 
+pytestmark = [pytest.mark.slow, pytest.mark.deploy]
+
 CHECKS: list[Any] = [
     not_a_server_error,
     status_code_conformance,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import server
-from app.settings_source import load_settings
+from app.settings import load_settings
 
 
 def environment(*arguments: str, **environ: str) -> dict[str, str]:

@@ -91,6 +91,11 @@ class Instance:
         return environ | {f"INDEXTTS_{name.upper()}": value for name, value in settings.items()}
 
     def get(self, path: str) -> tuple[int, Any]:
+        """Ask the instance itself, past Nginx, for JSON."""
+        status, text = self.read(path)
+        return status, json.loads(text)
+
+    def read(self, path: str) -> tuple[int, str]:
         """Ask the instance itself, past Nginx."""
         connection: http.client.HTTPConnection
         if self.address.startswith("unix:"):
@@ -100,7 +105,13 @@ class Instance:
         with contextlib.closing(connection):
             connection.request("GET", path)
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            return answer.status, answer.read().decode()
+
+    def metric(self, name: str) -> float:
+        """A metric without labels; 0 where it was never counted."""
+        _, text = self.read("/metrics")
+        found = re.findall(rf"^{name} (\S+)$", text, flags=re.M)
+        return float(found[0]) if found else 0.0
 
     def status(self) -> str:
         """``healthy``, ``loading``, ...; ``away`` when nobody answers."""

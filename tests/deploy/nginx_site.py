@@ -88,6 +88,15 @@ class Site:
             plain.close()
             raise
 
+    def workers(self) -> list[str]:
+        """The titles of Nginx's worker processes."""
+        master = self.process.pid
+        titles: list[str] = []
+        for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
+            with contextlib.suppress(OSError):  # it has just ended
+                titles.append(Path(f"/proc/{pid}/cmdline").read_text())
+        return titles
+
     def access_lines(self) -> list[dict[str, Any]]:
         """The access log."""
         text = (self.folder / "indextts.access.json").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ import requests
 import yaml
 
 from app.settings import Settings
-from app.settings_source import load_settings, read_env_file, unknown_variables
+from app.settings.source import load_settings, read_env_file, unknown_variables
 from tests.app.gunicorn_server import STAND_IN, wait_for
 from tests.deploy.nginx_site import render
 from tests.deploy.tools import ROOT, free_port, output_of, run, tool
@@ -59,7 +59,10 @@ def test_hadolint_is_content() -> None:
 
 def test_the_image_has_both_targets_no_root_and_a_health_check() -> None:
     stages = {instruction.stage for instruction in _instructions()} - {""}
-    assert stages == {"dependencies", "service", "cpu", "cuda"}
+    assert stages == {
+        *("dependencies", "dependencies-cuda", "dependencies-cpu"),
+        *("service", "cpu", "cuda"),
+    }
     assert _values("USER", "service", "cpu", "cuda") == ["10001:10001"]
     (check,) = _values("HEALTHCHECK", "service")
     assert "/health'" in check
@@ -106,52 +109,56 @@ def test_the_context_holds_what_is_copied_and_no_weights() -> None:
     assert all((ROOT / path).exists() for path in copied)
 
 
-def test_the_dependencies_are_those_of_the_project(tmp_path: Path) -> None:
-    """The commands of the first stage; pip's without the network: all must be there already."""
-    copy, first, second = (
-        next(
-            i.value
-            for i in _instructions()
-            if i.stage == "dependencies" and i.name == name and key in i.value
-        )
-        for name, key in (("COPY", ""), ("RUN", "requirements.py"), ("RUN", "pip"))
-    )
-    for source in copy.split()[:-1]:
-        shutil.copy(ROOT / source, tmp_path)
-    environ = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "EXTRAS": "jwt"}
-    output_of(["sh", "-c", first], cwd=tmp_path, env=environ)
-    lines = (tmp_path / "requirements.txt").read_text().splitlines()
-    assert any(line.startswith("torch==") for line in lines)
-    assert any(line.startswith("PyJWT") for line in lines)
-    assert not any(line.startswith("pytest") for line in lines)
-    install = second.split("/opt/venv/bin/pip install")[1].replace("--no-cache-dir", "")
-    if shutil.which("pip", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("this environment has no pip")
-    command = [sys.executable, "-m", "pip", "install", "--no-index", "--dry-run", "-q"]
-    done = run([*command, *install.split()], cwd=tmp_path, seconds=120)
-    assert done.returncode == 0, done.stderr
+def _names(lock: str) -> set[str]:
+    return set(re.findall(r"^([a-z][\w.-]*)==", lock, flags=re.M))
 
 
-def test_an_unknown_extra_is_an_error() -> None:
-    script = ROOT / "deploy/docker/requirements.py"
-    done = run([sys.executable, script, ROOT / "pyproject.toml", "no-such-extra"])
-    assert done.returncode != 0
-    assert "no-such-extra" in done.stderr
+def test_the_cpu_image_takes_all_but_torch_from_the_lock(tmp_path: Path) -> None:
+    """The shell commands of the stage that pick packages; installing needs the network."""
+    lock = ROOT / "requirements.lock"
+    shutil.copy(lock, tmp_path)
+    rest, torch = _values("RUN", "dependencies-cpu")
+    output_of(["sh", "-c", rest.split("&&")[0]], cwd=tmp_path)
+    picked = next(part for part in torch.split("&&") if "grep" in part)
+    output_of(["sh", "-c", picked], cwd=tmp_path)
+    left = (tmp_path / "rest.lock").read_text()
+    gone = _names(lock.read_text()) - _names(left)
+    assert {"torch", "torchaudio", "triton", "nvidia-cublas", "cuda-toolkit"} <= gone
+    assert all(re.match(r"torch|triton|nvidia-|cuda-", name) for name in gone)
+    # A line that lost its package would hash the one before it.
+    assert all(f"{name}==" in left for name in ("numpy", "gunicorn", "wetext"))
+    assert re.fullmatch(r"(\S+==\S+[^\n]*\\\n(    --hash=\S+ \\\n)*    --hash=\S+\n)+", left)
+    wanted = (tmp_path / "torch.txt").read_text().split()
+    assert [line.split("==")[0] for line in wanted] == ["torch", "torchaudio"]
+    assert set(wanted) <= set((ROOT / "constraints.txt").read_text().split())
 
 
-def test_the_image_starts_and_is_healthy(tmp_path: Path) -> None:
-    """The files of the last stages, ENTRYPOINT and HEALTHCHECK, with the stand-in engine."""
-    image = tmp_path / "app"
+def test_packages_are_installed_by_hash() -> None:
+    for stage, lock in (
+        ("dependencies-cuda", "requirements.lock"),
+        ("dependencies-cpu", "rest.lock"),
+    ):
+        command = _values("RUN", stage)[0]
+        assert command.endswith(f"--no-deps --require-hashes -r {lock}")
+
+
+def _put_together(folder: Path) -> Path:
+    """The files of the image's last stages, as COPY lays them."""
+    image = folder / "app"
     image.mkdir()
     for value in _values("COPY", "service"):
-        if value.startswith("--from"):
-            continue
         *sources, target = value.split()
         for source in sources:
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, image / target)
             else:
                 shutil.copy(ROOT / source, image / target)
+    return image
+
+
+def test_the_image_starts_and_is_healthy(tmp_path: Path) -> None:
+    """The files of the last stages, ENTRYPOINT and HEALTHCHECK, with the stand-in engine."""
+    image = _put_together(tmp_path)
     port = free_port()
     environ = _environment("service", "cpu") | {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
@@ -191,6 +198,37 @@ def test_the_image_starts_and_is_healthy(tmp_path: Path) -> None:
     assert '"message"' in (tmp_path / "log").read_text()
 
 
+# What is mounted at /app/models -> the model that is loaded, below it.
+MOUNTS = {
+    "nothing": ((), "demo"),
+    "the weights": (("config.yaml",), "."),
+    "models, with the weights": (("IndexTTS/config.yaml", "demo/config.yaml"), "IndexTTS"),
+    "models of a fresh clone": (("README.md", "demo/config.yaml"), "demo"),
+}
+
+
+@pytest.mark.parametrize("mounted", MOUNTS)
+def test_the_image_finds_what_is_mounted(tmp_path: Path, mounted: str) -> None:
+    """Also with `auto`, but where the weights lie directly in /app/models."""
+    image = _put_together(tmp_path)
+    models = image / "models"
+    files, expected = MOUNTS[mounted]
+    if files:  # a mount hides what the image has there
+        shutil.rmtree(models)
+    for name in files:
+        (models / name).parent.mkdir(parents=True, exist_ok=True)
+        (models / name).touch()
+    code = "import sys, indextts.model_files as m; print(m.find_model_dir(sys.argv[1]))"
+    for setting in (_environment("service")["INDEXTTS_MODEL_DIR"], "auto"):
+        if setting == "auto" and expected == ".":
+            continue
+        given = setting.replace("/app", str(image))
+        command = [sys.executable, "-c", code, given]
+        found = output_of(command, cwd=image, env={"PYTHONPATH": str(image)}).strip()
+        assert (image / found).resolve() == (models / expected).resolve()
+        assert (image / found / "config.yaml").is_file()
+
+
 # -- Compose ---------------------------------------------------------------------------------------
 
 
@@ -217,7 +255,18 @@ def test_compose_fits_the_service() -> None:
     for name in ("prometheus", "grafana"):
         assert services[name]["profiles"] == ["monitoring"]
         assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"])
-    assert "ports" not in services["tts"]
+    # Past Nginx for this machine alone, unless somebody says otherwise.
+    assert services["tts"]["ports"] == ["${API_ADDRESS:-127.0.0.1}:${API_PORT:-8000}:8000"]
+    assert services["nginx"]["ports"] == ["${HTTP_PORT:-80}:80", "${HTTPS_PORT:-443}:443"]
+
+
+def test_the_first_lines_of_compose_make_a_certificate(tmp_path: Path) -> None:
+    """The commands of its comment, as somebody copies them."""
+    tool("openssl", "apt: openssl")
+    comment = (ROOT / "docker-compose.yml").read_text().split("docker compose up")[0]
+    commands = re.sub(r"^#", "", comment.split("#\n", 1)[1], flags=re.M)
+    output_of(["sh", "-ec", commands.rsplit("\n", 1)[0]], cwd=tmp_path)
+    assert {path.name for path in (tmp_path / "tls").iterdir()} == {"privkey.pem", "fullchain.pem"}
 
 
 def test_every_file_that_compose_mounts_is_there() -> None:
@@ -284,7 +333,26 @@ def test_run_docker_finds_out_and_says_so(
     assert command.endswith(f" indextts:{target}")
 
 
-def test_run_docker_needs_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weights", "mounted"),
+    [(None, False), ("models/IndexTTS", True), ("models", True)],
+)
+def test_run_docker_speaks_without_weights(
+    tmp_path: Path, weights: str | None, mounted: bool
+) -> None:
+    shutil.copy(ROOT / "run_docker.sh", tmp_path)
+    (tmp_path / "models/demo").mkdir(parents=True)
+    if weights is not None:
+        (tmp_path / weights).mkdir(exist_ok=True)
+        (tmp_path / weights / "config.yaml").touch()
+    environ = _machine(tmp_path, gpu=False, runtime=False)
+    said = output_of([tmp_path / "run_docker.sh"], env=environ)
+    assert (f"--volume {tmp_path}/models:/app/models:ro" in said) == mounted
+    assert ("the demonstration model of the image will speak" in said) != mounted
+    assert "+ docker run " in said
+
+
+def test_run_docker_does_not_take_a_folder_without_weights(tmp_path: Path) -> None:
     environ = _machine(tmp_path, gpu=False, runtime=False)
     done = run([ROOT / "run_docker.sh", "--models", tmp_path / "none"], env=environ)
     assert done.returncode == 1

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from app.settings_source import fields
+from app.settings.source import fields
 from tests.deploy.tools import ROOT, output_of
 
 pytestmark = pytest.mark.deploy

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from app.routes.table import ROUTES, Route
 from app.settings import Settings
-from app.settings_source import load_settings, unknown_variables
+from app.settings.source import load_settings, unknown_variables
 from tests.deploy.tools import ROOT, output_of
 
 pytestmark = pytest.mark.deploy
@@ -127,11 +128,26 @@ def test_no_pod_is_root_or_writes_to_its_image() -> None:
         assert context["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_metrics_are_not_published() -> None:
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_is_published_but_those_for_the_inside(route: Route) -> None:
     (rule,) = _manifests()["Ingress"]["spec"]["rules"]
-    paths = [path["path"] for path in rule["http"]["paths"]]
-    assert "/tts" in paths
-    assert not any("/metrics".startswith(path) for path in paths)
+    found = [path for path in rule["http"]["paths"] if _leads_to(path, route.path)]
+    assert len(found) == (0 if route.kind == "hidden" else 1)
+
+
+def _leads_to(path: dict[str, Any], asked: str) -> bool:
+    """As Kubernetes matches: a prefix counts in whole parts between slashes."""
+    known = str(path["path"])
+    if path["pathType"] == "Exact":
+        return known == asked
+    assert path["pathType"] == "Prefix"
+    return f"{asked}/".startswith(known.rstrip("/") + "/")
+
+
+def test_streams_are_not_held_back() -> None:
+    annotations = _manifests()["Ingress"]["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    assert annotations["nginx.ingress.kubernetes.io/proxy-http-version"] == "1.1"
 
 
 def test_the_autoscaler_asks_for_a_metric_that_the_adapter_makes() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from app.metrics import MULTIPROC_VARIABLE, Metrics
+from app.counter_files import DIR_VARIABLE
+from app.metrics import Metrics
+from app.routes.table import paths
 from tests.deploy.tools import ROOT, output_of, run, tool
 
 pytestmark = pytest.mark.deploy
@@ -25,7 +27,7 @@ ADDED_BY_PROMETHEUS = {"instance", "job", "le", "namespace", "pod"}
 @pytest.fixture(scope="module")
 def labels_of() -> dict[str, set[str]]:
     """Every series that the service makes, with the names of its labels."""
-    assert MULTIPROC_VARIABLE not in os.environ
+    assert DIR_VARIABLE not in os.environ
     metrics = Metrics()
     found: dict[str, set[str]] = {}
     for metric in vars(metrics).values():
@@ -86,6 +88,17 @@ def test_every_metric_is_on_the_dashboard(labels_of: dict[str, set[str]]) -> Non
 def test_the_dashboard_is_current() -> None:
     written = output_of([sys.executable, FOLDER / "grafana/dashboard.py"])
     assert (FOLDER / "grafana/dashboard.json").read_text() == written
+
+
+def test_the_alerts_know_every_route_that_speaks() -> None:
+    """Nothing renders the alerts: a new route is added to their selectors by hand."""
+    speech = "|".join(paths("speech", "stream"))
+    rules = {rule["alert"]: rule["expr"] for rule in _rules()}
+    selectors = re.findall(r"route[=!~]+\"[^\"]*\"", " ".join(rules.values()))
+    assert len(selectors) == 3
+    assert set(selectors) == {f'route=~"{speech}"'}
+    for name in ("IndexTTSErrors", "IndexTTSOverloaded"):
+        assert "route" in rules[name]
 
 
 def test_the_panels_do_not_overlap() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -77,6 +79,53 @@ def test_a_pattern_as_name_redirects_to_the_name_asked_for() -> None:
         "--instances", "a:1", "--server-name", "*.example.com", "--cert", "/c", "--key", "/k"
     )
     assert "return 308 https://$host$request_uri;" in text
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder with what an installed release has of this: no package is needed beside it."""
+    for name in ("app", "nginx"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def _render_in(folder: Path, *options: object) -> str:
+    # Neither installed packages nor anything of the environment.
+    python = [sys.executable, "-I", "-S"]
+    return output_of([*python, folder / "nginx/render.py", *options], cwd=folder.parent)
+
+
+def test_a_copy_needs_no_package(copied: Path) -> None:
+    assert _render_in(copied, *EXAMPLE) == render(*EXAMPLE)
+
+
+def test_new_routes_need_nothing_here(copied: Path) -> None:
+    with (copied / "app/routes/table.py").open("a") as table:
+        table.write(
+            "ROUTES += (\n"
+            '    Route("/v1/speak.all", ("POST",), "speech"),\n'
+            '    Route("/v1/voices/<name>/speak", ("POST",), "stream"),\n'
+            '    Route("/debug/<int:number>", ("GET",), "hidden"),\n'
+            ")\n"
+        )
+    text = _render_in(copied, *EXAMPLE)
+    speech, streams, hidden = re.findall(r'location ~ "(.*)" \{', text)
+    for pattern, good, bad in (
+        (speech, ("/tts", "/v1/speak.all"), ("/tts/", "/v1/speakxall", "/tts/stream", "/")),
+        (streams, ("/tts/stream", "/v1/voices/a b/speak"), ("/tts", "/v1/voices/a/b/speak")),
+        (hidden, ("/metrics", "/debug/7"), ("/debug/", "/health", "/metrics/more")),
+    ):
+        assert all(re.search(pattern, path) for path in good)
+        assert not any(re.search(pattern, path) for path in bad)
+
+
+def test_streams_are_not_held_back() -> None:
+    text = render(*EXAMPLE)
+    _, _, rest = text.partition('location ~ "^(?:/tts/stream)$" {')
+    lines = {line.strip() for line in rest.partition("}")[0].splitlines()}
+    assert {"proxy_buffering off;", "gzip off;", "proxy_ignore_client_abort off;"} <= lines
+    assert "proxy_read_timeout" not in rest.partition("}")[0]  # that of the server
+    assert "proxy_http_version 1.1;" in text
 
 
 def test_the_output_file_is_replaced(tmp_path: Path) -> None:

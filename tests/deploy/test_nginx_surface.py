@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import ssl
@@ -178,6 +179,57 @@ def test_plain_http_on_the_tls_port(site: Site) -> None:
 def test_too_large_headers(site: Site) -> None:
     answer = site.get("/health", headers={"X-Long": "a" * 40_000})
     _assert_common_error(answer, 431, "headers_too_large")
+
+
+REFUSED = {
+    "a zero byte": (b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"),
+    "small letters": (b"get / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "bad_request"),
+    "no line at all": (b"\x16\x03\x01\r\n\r\n", 400, "bad_request"),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400, "bad_request"),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "bad_request"),
+    "a header of zeros": (b"GET / HTTP/1.1\r\nHost: a\r\n\0: b\r\n\r\n", 400, "bad_request"),
+    "a negative length": (
+        b"POST /tts HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        *(400, "bad_request"),
+    ),
+    "an echo": (b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method_not_allowed"),
+    "a long address": (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+    "a coding": (
+        b"POST /tts HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+        *(501, "not_implemented"),
+    ),
+    "a version": (b"GET / HTTP/7.1\r\nHost: a\r\n\r\n", 505, "version_not_supported"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_nginx_cannot_read(site: Site, scheme: str, name: str) -> None:
+    sent, status, error = REFUSED[name]
+    plain = ("127.0.0.1", site.http_port)
+    with site.connect() if scheme == "https" else socket.create_connection(plain, 20) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert (answer.status, body["error"]) == (status, error)
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Request-ID"] == body["request_id"]
+    assert answer.headers["Strict-Transport-Security"] == (HSTS if scheme == "https" else None)
+    line = site.access_line(body["request_id"])
+    assert line["status"] == status
+    assert line["upstream"] == ""
+
+
+def test_the_page_of_errors_cannot_be_asked_for(site: Site) -> None:
+    _assert_common_error(site.get("/indextts-error"), 404, "not_found")
+
+
+def test_a_refusal_is_logged_as_what_was_asked(site: Site) -> None:
+    answer = site.post("/metrics?key=very-secret", headers={"X-Request-ID": "refused-1"})
+    _assert_common_error(answer, 404, "not_found")
+    line = site.access_line("refused-1")
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/metrics", 404)
 
 
 def test_answers_of_the_service_pass_unchanged(site: Site) -> None:

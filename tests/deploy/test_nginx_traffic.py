@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -75,6 +76,30 @@ def test_a_loading_instance_is_no_black_hole(site: Site, pair: Pair) -> None:
         pair[0].kill()
     # Otherwise nothing was shown.
     assert any("503, 200" in str(line["upstream_status"]) for line in site.access_lines())
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_all_loading_is_503_from_the_service(
+    tmp_path: Path, certificate: Certificate, clip_hex: str, count: int
+) -> None:
+    addresses = [f"unix:{tmp_path}/{number}.sock" for number in range(count)]
+    with contextlib.ExitStack() as stack:
+        for number, address in enumerate(addresses):
+            folder = tmp_path / str(number)
+            instance = stack.enter_context(running_instance(address, folder, test_load_seconds=600))
+            instance.start(ready=False)
+            wait_for(lambda instance=instance: instance.status() == "loading")  # type: ignore[misc]
+        site = stack.enter_context(
+            running_nginx(tmp_path / "nginx", addresses, certificate, clip_hex)
+        )
+        # The first requests find instances that are thought well of, the later ones do not.
+        for _ in range(3):
+            answer = site.speak("too early")
+            assert (answer.status_code, answer.json()["error"]) == (503, "model_not_loaded")
+            assert int(answer.headers["Retry-After"]) >= 1
+            health = site.get("/health")
+            assert (health.status_code, health.json()["status"]) == (503, "loading")
+            assert site.get("/health/live").status_code == 200
 
 
 def test_drain_and_restart_cost_no_request(site: Site, pair: Pair) -> None:
@@ -183,6 +208,44 @@ def test_invented_keys_do_not_escape_the_limit_of_an_address(
         # 5 r/m and a burst of 5 for the address.
         assert statuses[429] >= 2
         assert statuses[200] >= 6
+
+
+@pytest.mark.parametrize(
+    ("addresses", "caller"),
+    [
+        ([f"2001:db8:a:b::{number:x}" for number in range(1, 9)], "one"),
+        ([f"2001:db8:{number:x}0a::1" for number in range(1, 9)], "many"),
+        ([f"[2001:db8::1]:{number}" for number in range(2001, 2009)], "one"),
+        ([f"198.51.100.7:{number}" for number in range(2001, 2009)], "one"),
+        ([f"198.51.100.{number}" for number in range(8, 16)], "many"),
+        ([f"::ffff:198.51.100.{number}" for number in range(8, 16)], "many"),
+        (["198.51.100.7", "::ffff:198.51.100.7"] * 4, "one"),
+    ],
+    ids=[
+        *("a network of IPv6", "networks of IPv6", "ports of IPv6", "ports", "addresses"),
+        *("IPv4 as IPv6", "both ways of writing"),
+    ],
+)
+def test_who_is_one_caller(
+    tmp_path: Path,
+    certificate: Certificate,
+    clip_hex: str,
+    addresses: list[str],
+    caller: str,
+) -> None:
+    def believe(text: str) -> str:
+        """The test's own address is always the same: Nginx takes it from a header."""
+        trust = "set_real_ip_from 127.0.0.1;\n    real_ip_header X-Test-Address;"
+        return text.replace("    access_log off;", f"    access_log off;\n    {trust}")
+
+    nobody = [f"unix:{tmp_path}/none.sock"]
+    limits = ("--rate", "1r/m", "--burst", "1")
+    with running_nginx(
+        tmp_path / "nginx", nobody, certificate, clip_hex, *limits, edit=believe
+    ) as strict:
+        answers = [strict.speak("hi", **{"X-Test-Address": address}) for address in addresses]
+    expected = [502] * 8 if caller == "many" else [502] * 2 + [429] * 6
+    assert [answer.status_code for answer in answers] == expected
 
 
 def _running(instance: Instance) -> bool:

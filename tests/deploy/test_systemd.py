@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from app.settings_source import load_settings, merge_env_file, unknown_variables
+from app.settings.source import load_settings, merge_env_file, unknown_variables
 from tests.app.gunicorn_server import wait_for
 from tests.deploy.instances import Instance, running_instance
 from tests.deploy.tools import ROOT, run, tool

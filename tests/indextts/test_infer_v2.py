@@ -21,12 +21,14 @@ from indextts.errors import (
     EmptyGenerationError,
     ModelFileError,
     NonFiniteAudioError,
+    OutputError,
     RequestError,
     TextError,
 )
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Progress, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.stages.synthesis import decoding_groups
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
 LONG_TEXT = " ".join(SENTENCES[:2] * 3)
@@ -157,6 +159,46 @@ def test_stream_yields_the_same_segments(engine: IndexTTS2) -> None:
         assert part.waveform.tobytes() == segment.waveform.tobytes()
 
 
+def test_a_stream_knows_what_the_whole_knows(engine: IndexTTS2) -> None:
+    one = request(LONG_TEXT, max_text_tokens_per_segment=20, quick_streaming_tokens=12)
+    whole = engine.synthesize(one)
+    with engine.stream(one) as stream:
+        assert stream.seed == whole.seed
+        first = next(stream)
+        assert not torch.is_inference_mode_enabled()
+        parts = [first, *stream]
+    assert np.concatenate([part.with_pause() for part in parts]).tobytes() == (
+        whole.waveform.tobytes()
+    )
+    assert stream.warnings == whole.warnings
+    assert stream.seconds.gpt > 0
+
+
+def test_closing_a_stream_ends_the_work(engine: IndexTTS2) -> None:
+    seen: list[Progress] = []
+    one = request(LONG_TEXT, max_text_tokens_per_segment=20, quick_streaming_tokens=12)
+    stream = engine.stream(one, Control(progress=seen.append))
+    next(stream)
+    count = len(seen)
+    stream.close()
+    stream.close()
+    assert list(stream) == []
+    assert len(seen) == count
+    assert {step.last_segment for step in seen} == {0}
+
+
+@pytest.mark.parametrize(
+    ("count", "quick", "sizes"),
+    [(9, 0, [4, 4, 1]), (9, 12, [1, 1, 2, 4, 1]), (1, 12, [1]), (3, 12, [1, 1, 1])],
+)
+def test_groups_grow_where_the_first_sound_is_to_come_soon(
+    count: int, quick: int, sizes: list[int]
+) -> None:
+    groups = list(decoding_groups(count, request(quick_streaming_tokens=quick)))
+    assert [len(group) for group in groups] == sizes
+    assert [i for group in groups for i in group] == list(range(count))
+
+
 def test_a_segment_does_not_depend_on_its_batch(engine: IndexTTS2) -> None:
     """Codes are the same alone and together; sound within rounding."""
     base = request(LONG_TEXT, max_text_tokens_per_segment=20)
@@ -215,6 +257,66 @@ def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
     assert result.segments[0].truncated
     assert len(result.segments[0].codes) == 5
     assert "length bound of 5 codes" in result.warnings[0]
+
+
+def test_a_request_chooses_how_its_text_is_read(engine: IndexTTS2) -> None:
+    assert engine.normalization == "natural"
+    text = "hello world. 5 dogs"
+    spoken = {
+        name: [s.spoken_text for s in engine.synthesize(request(text, normalization=name)).segments]
+        for name in (None, "natural", "reference")
+    }
+    assert spoken[None] == spoken["natural"] == ["hello world. five dogs"]
+    assert spoken["reference"] == ["HELLO WORLD. FIVE DOGS"]
+    with pytest.raises(RequestError, match="normalization must be one of"):
+        request(text, normalization="other")
+
+
+def test_a_wrong_normalization_of_the_engine_is_named(tiny_model_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="normalization: 'other' is none of natural"):
+        IndexTTS2(tiny_model_dir, device="cpu", normalization="other")
+
+
+def test_a_checkpoint_says_how_its_texts_are_cut(tiny_model_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model_dir, folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config["segmentation"] = {"every_sentence": True, "closing_mark": True}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    cutting = IndexTTS2(folder, device="cpu")
+    result = cutting.synthesize(request("hello. how are you? fine"))
+    assert [s.spoken_text for s in result.segments] == ["hello.", "how are you?", "fine."]
+
+
+def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> None:
+    seen: list[Progress] = []
+    long = request(
+        LONG_TEXT,
+        max_text_tokens_per_segment=20,
+        interval_silence=10_000,
+        max_audio_seconds=30.0,
+    )
+    with pytest.raises(RequestError, match="pauses are more than the 30 s"):
+        engine.synthesize(long, Control(progress=seen.append))
+    assert seen == []
+    engine.synthesize(replace(long, interval_silence=200))
+
+
+def test_too_short_a_segment_is_made_again_and_reported(
+    engine: IndexTTS2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A draw that stops by itself: most of this random model's run to their bound.
+    made = (engine.synthesize(request(seed=seed)) for seed in range(40))
+    plain = next(one for one in made if not one.segments[0].truncated)
+    again = request(seed=plain.seed)
+    codes = plain.segments[0].codes
+    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: len(codes))
+    assert engine.synthesize(again).segments[0].codes.tolist() == codes.tolist()
+    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: 10_000)
+    (second,) = engine.synthesize(again).segments
+    assert len(second.codes) >= len(codes)
+    if not second.truncated:
+        assert "words may be missing" in engine.synthesize(again).warnings[0]
 
 
 def test_unknown_characters_are_reported(engine: IndexTTS2) -> None:
@@ -283,6 +385,11 @@ def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) 
     assert returned[1].dtype == np.int16
     assert returned[1].shape == (len(written), 1)
     assert np.abs(returned[1][:, 0].astype(int) - written).max() <= 1
+    mp3 = out.with_suffix(".mp3")
+    engine.infer(str(path), SENTENCES[0], mp3, **options)
+    assert sf.info(mp3).format == "MP3"
+    with pytest.raises(OutputError, match=r"must end in one of \.wav"):
+        engine.infer("noticed before the voice is read", SENTENCES[0], tmp_path / "out.txt")
     vector = engine.infer(path, SENTENCES[0], emo_audio_prompt=path, emo_vector=[0.1] * 8, seed=3)
     plain = engine.infer(path, SENTENCES[0], emo_vector=[0.1] * 8, seed=3)
     assert np.array_equal(vector[1], plain[1])  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from indextts import model_files
 from indextts.config import ModelConfig
 from indextts.errors import ConfigError, ModelFileError
 from indextts.model_files import (
@@ -210,6 +211,7 @@ def test_the_official_model_comes_before_the_demonstration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(model_files, "HOME", tmp_path / "nowhere")
     official, demo = MODEL_DIRS
     assert find_model_dir() == official
     for folder in (demo, official):
@@ -217,4 +219,32 @@ def test_the_official_model_comes_before_the_demonstration(
         assert find_model_dir() != folder
         (folder / "config.yaml").touch()
         assert find_model_dir() == folder
+
+
+def test_a_model_beside_the_package_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(model_files, "HOME", home)
+    official, demo = MODEL_DIRS
+    touch(home, "models/demo/config.yaml")
+    assert find_model_dir() == home / demo
+    touch(here, "models/demo/config.yaml")
+    assert find_model_dir() == demo
+    # The official one wins wherever it is.
+    touch(home, "models/IndexTTS/config.yaml")
+    assert find_model_dir() == home / official
+
+
+def test_the_folder_around_a_model_will_do(tmp_path: Path) -> None:
     assert find_model_dir("elsewhere") == Path("elsewhere")
+    assert find_model_dir(tmp_path) == tmp_path
+    for name in ("demo", "IndexTTS", "."):
+        touch(tmp_path / name, "config.yaml")
+        assert find_model_dir(str(tmp_path)) == tmp_path / name
+
+
+def test_this_checkout_brings_the_demonstration_model() -> None:
+    assert (model_files.HOME / MODEL_DIRS[1] / "config.yaml").is_file()

@@ -27,6 +27,8 @@ from training.evaluation.pitch import median_pitch
 from training.evaluation.spelling import edit_distance, spelt_sounds, wanted_sounds
 from training.vocabulary import symbol_names
 
+pytestmark = pytest.mark.slow
+
 MODEL = ROOT / MODEL_DIRS[1]
 VOICES = ROOT / "examples" / "voices"
 ENGLISH = "The children were playing in the garden when the rain began."
@@ -187,6 +189,7 @@ def test_an_excited_clip_makes_it_faster_than_a_calm_one(engine: IndexTTS2) -> N
     assert calm > 1.2 * excited
 
 
+@pytest.mark.deploy
 def test_the_service_speaks_with_it_and_says_so(tmp_path: Path) -> None:
     clip = (VOICES / "zh_young.flac").read_bytes().hex()
     with running_server(tmp_path, clip, engine="", model_dir=MODEL, device="cpu") as server:

@@ -15,6 +15,13 @@ from training.workspace import Workspace
 BUDGET = Budget(save_every=100, validate_every=3, log_every=1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test that waits for a training run is slow."""
+    for item in items:
+        if {"fresh_run", "trained_run"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """Speech and features; tests only read it."""

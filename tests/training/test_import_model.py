@@ -7,14 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from indextts.infer_v2 import IndexTTS2
+from tests.indextts.tiny_model import SAMPLE_RATE
 from tests.training.tiny_run import make_run, open_tiny, tiny_recipe
+from training.data.features import make_features
+from training.data.pack import pack, unpack
 from training.loop import Budget, load_weights
 from training.steps.codec import heard_codes
 from training.steps.common import all_items
+from training.steps.emotion import make_emotions
 from training.steps.export import export_model
-from training.steps.gpt import GPTTask
+from training.steps.gpt import GPTTask, train_gpt
 from training.steps.import_model import TEXT_TABLE, make_caches, take_weights, take_words
-from training.steps.vocoder import VocoderTask
+from training.steps.s2mel import train_s2mel
+from training.steps.vocoder import VocoderTask, train_vocoder
 from training.vocabulary import vocabulary_file
 from training.workspace import Workspace
 
@@ -22,12 +28,17 @@ STEPS = ("encoder", "codec", "style", "vocoder", "gpt", "s2mel")
 
 
 @pytest.fixture(scope="module")
-def imported(trained_run: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def exported(trained_run: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     export_model(trained_run, tiny_recipe(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def imported(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     work = make_run(tmp_path_factory.mktemp("imported") / "run")
-    take_words(work, folder)
-    take_weights(work, tiny_recipe(), folder)
+    take_words(work, exported)
+    take_weights(work, tiny_recipe(), exported)
     make_caches(open_tiny(work))
     return work
 
@@ -83,6 +94,29 @@ def test_the_loop_begins_with_weights_where_there_is_no_state(imported: Workspac
     task.begun = False
     train(task, imported, Budget(minutes=0))
     assert not task.begun
+
+
+def test_on_another_machine_an_imported_run_needs_no_weights_of_its_own(
+    imported: Workspace, exported: Path, tmp_path: Path
+) -> None:
+    """As in training/README.md: pack, unpack, features, import, and the trainings go on."""
+    recipe, archive = tiny_recipe(), tmp_path / "run.tar"
+    small = pack(imported, archive, 56, from_model=True) / 2**20
+    with pytest.raises(ValueError, match="--from-model"):
+        pack(imported, archive, small)
+    assert small <= pack(imported, archive, 56) / 2**20 - 0.1
+    assert pack(imported, archive, small + 0.01, from_model=True) == archive.stat().st_size
+    there = Workspace(tmp_path / "there")
+    unpack(there, archive)
+    assert not there.weights("gpt").exists()
+    make_features(there, recipe.sizes.model.s2mel.preprocess_params)
+    take_weights(there, recipe, exported)
+    make_caches(open_tiny(there))
+    for train_part in (train_gpt, train_s2mel, train_vocoder):
+        assert train_part(open_tiny(there), Budget())
+    make_emotions(open_tiny(there))
+    export_model(there, recipe, there.model)
+    assert IndexTTS2(there.model, device="cpu").sample_rate == SAMPLE_RATE
 
 
 def test_another_size_is_refused(tmp_path: Path, trained_run: Workspace) -> None:

@@ -38,7 +38,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     elsewhere = Workspace(tmp_path)
     broken = Budget(minutes=1, save_every=100, log_every=1, clock=stopping_after(4))
     assert not train(kind(setting), elsewhere, broken)
-    saved = torch.load(elsewhere.state(name), weights_only=False)
+    saved = torch.load(elsewhere.state(name), weights_only=True)
     assert 0 < saved["steps"] < STEPS
     assert not elsewhere.weights(name).is_file()
     with pytest.raises(FileNotFoundError, match=f"run the step {name}"):

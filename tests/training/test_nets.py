@@ -90,6 +90,7 @@ def test_critics_tell_apart_and_compare() -> None:
     assert float(feature_loss(real, made).detach()) > 0
 
 
+@pytest.mark.slow
 def test_a_critic_learns_and_its_judgement_reaches_only_what_was_made() -> None:
     torch.manual_seed(0)
     learner = Learner(nn.ModuleDict({"critic": Critics(4)}), Schedule(100, 1, 1e-2, warmup=1))

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Write the Grafana dashboard: ``dashboard.py > dashboard.json``.
 
-The panels are a table of titles, units and queries; the rest of the JSON is always the same.
+The panels are a table of titles, units and queries; the rest of the JSON is always the same.  The
+routes that speak are those of ``app/routes/table.py``.
 """
 
 from __future__ import annotations
@@ -9,12 +10,20 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+ROOT = str(Path(__file__).resolve().parents[3])
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+from app.routes.table import paths  # noqa: E402
 
 COLUMNS = 3
 WIDTH, HEIGHT = 24 // COLUMNS, 8
 INSTANCES = 'instance=~"$instance"'
-TTS = f'route="/tts",{INSTANCES}'
+SPEECH = f'route=~"{"|".join(paths("speech", "stream"))}",{INSTANCES}'
+WHOLE = f'route=~"{"|".join(paths("speech"))}",{INSTANCES}'
 
 
 @dataclass(frozen=True)
@@ -27,10 +36,12 @@ class Panel:
     stacked: bool = False
 
 
-def quantiles(metric: str, labels: str = INSTANCES) -> dict[str, str]:
+def quantiles(
+    metric: str, labels: str = INSTANCES, percents: tuple[int, ...] = (50, 95, 99)
+) -> dict[str, str]:
     """Median and tails of a histogram."""
     rate = f"sum by (le) (rate({metric}_bucket{{{labels}}}[$__rate_interval]))"
-    return {f"p{percent}": f"histogram_quantile(0.{percent}, {rate})" for percent in (50, 95, 99)}
+    return {f"p{percent}": f"histogram_quantile(0.{percent}, {rate})" for percent in percents}
 
 
 def rate(metric: str, by: str, labels: str = INSTANCES) -> dict[str, str]:
@@ -45,9 +56,16 @@ def gauge(metric: str) -> dict[str, str]:
 
 
 PANELS = (
-    Panel("Syntheses by status", "reqps", rate("indextts_http_requests_total", "code", TTS), True),
-    Panel("Time to the answer", "s", quantiles("indextts_http_request_seconds", TTS)),
+    Panel("Syntheses by status", "reqps",
+          rate("indextts_http_requests_total", "code", SPEECH), True),
+    Panel("Time to the answer, without streams", "s",
+          quantiles("indextts_http_request_seconds", WHOLE)),
     Panel("Refusals", "reqps", rate("indextts_refusals_total", "reason"), True),
+    Panel("Streams: time to the first sound", "s",
+          quantiles("indextts_first_sound_seconds", percents=(50, 95))),
+    Panel("Streams open", "short", gauge("indextts_streams_open"), True),
+    Panel("Streams broken, by failures and by clients that left", "reqps",
+          rate("indextts_streams_broken_total", "reason"), True),
     Panel("State of the model", "short", {
         "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
     }),

@@ -1,10 +1,17 @@
-"""The runaway guard: how many codes a text of a given length may take."""
+"""How many codes a text of a given length may take, and how few are too few."""
 
 from __future__ import annotations
 
 import math
 
 from indextts.config import GPTConfig
+
+# The speech encoder hears 50 frames a second, each of which is a code (codec_and_speaker.md).
+CODES_PER_SECOND = 50.0
+# A model is allowed this many times the codes that a text takes at the very least.
+_SPREAD = 9.0
+# A word or two may be said in no time.
+_SHORTEST_JUDGED = 6
 
 
 def code_limit(config: GPTConfig, text_tokens: int, max_mel_tokens: int) -> int:
@@ -20,3 +27,18 @@ def code_limit(config: GPTConfig, text_tokens: int, max_mel_tokens: int) -> int:
     """
     bound = config.codes_base + math.ceil(config.codes_per_text_token * text_tokens)
     return min(bound, max_mel_tokens, config.max_mel_tokens + 1)
+
+
+def code_minimum(config: GPTConfig, text_tokens: int) -> int:
+    """The fewest codes with which a segment can have been spoken to its end; 0 for a few words.
+
+    Half of what very fast speech takes: a decode that stops below has left words out.
+    """
+    if text_tokens < _SHORTEST_JUDGED:
+        return 0
+    return math.floor(config.codes_per_text_token * text_tokens / _SPREAD)
+
+
+def usual_codes(config: GPTConfig, text_tokens: int) -> float:
+    """About as many codes as a segment takes, for an estimate beforehand."""
+    return config.codes_per_text_token * text_tokens / math.sqrt(_SPREAD)

@@ -1,37 +1,37 @@
 """The decoding step as a CUDA graph: one launch instead of some five hundred.
 
-A step of the block stack is bound by the launching of its kernels, not by their work.
-The step is therefore recorded once per cache size and replayed.  What it reads and
-writes lies at fixed places: tokens, parents and position go in, scores come out.
+A step is bound by the launching of its kernels, not by their work.  The step, with the choice
+of the next codes, is therefore recorded once per cache size and replayed.  What it reads and
+writes lies at fixed places: the state of the decode, the noise, and the position.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Generic
 
 import torch
 from torch import Tensor
 
-from indextts.layers.kv_cache import GeneratedCache, PrefixCache
-from indextts.stages.decoding.session import NativeSession, decode_step
+from indextts.layers.kv_cache import KVCache
+from indextts.stages.decoding.recorder import GraphRecorder
+from indextts.stages.decoding.session import Choose, NativeSession, State, decode_step
 from indextts.stages.semantic_gpt import SemanticGPT
 
-log = logging.getLogger(__name__)
-
-# Recording costs about as much as this many steps; shorter decodes are not worth it.
-_WORTH_RECORDING = 24
-_FIRST_WINDOW = 128
-_WINDOW_STEP = 256
+# Steps without recording: what stops before it would be slower with one.
+FIRST_RECORDED = 4
+# Replayed and free steps differ by rounding, if at all.
+_TOLERANCE = 1e-2
 
 
-class StaticStep:
+class StaticStep(Generic[State]):
     """A step whose inputs and outputs stay where they are.
 
     Args:
-        model, prefix, cache: of the session.
-        rows: sequences times beams.
+        model, cache: of the session.
+        state, noise: of the first step; give the shapes.
+        choose: see :class:`indextts.stages.decoding.session.DecodeSession`.
         reorders: rows may change places; with a single beam they never do, and the step is
             spared a copy of the whole cache.
     """
@@ -39,99 +39,133 @@ class StaticStep:
     def __init__(
         self,
         model: SemanticGPT,
-        prefix: PrefixCache,
-        cache: GeneratedCache,
-        rows: int,
+        cache: KVCache,
+        state: State,
+        choose: Choose[State],
+        noise: Tensor | None,
         *,
         reorders: bool,
     ) -> None:
-        device = model.device
+        self._model, self._cache, self._choose = model, cache, choose
         self._reorders = reorders
-        self._model, self._prefix, self._cache = model, prefix, cache
-        self._identity = torch.arange(rows, device=device)
-        self.tokens = torch.zeros(rows, dtype=torch.int64, device=device)
-        self.parents = self._identity.clone()
-        self.position = torch.zeros((), dtype=torch.int64, device=device)
-        self.logits = torch.zeros(rows, model.config.number_mel_codes, device=device)
+        self.state = state
+        self.noise = None if noise is None else noise.clone()
+        self.position = torch.zeros((), dtype=torch.int64, device=model.device)
+        rows = len(state.tokens)
+        self.logits = torch.zeros(rows, model.config.number_mel_codes, device=model.device)
+        self._identity = torch.arange(rows, device=model.device)
 
-    def load(self, tokens: Tensor, parents: Tensor | None, position: int) -> None:
-        """Put the inputs of a step into their places."""
-        self.tokens.copy_(tokens)
-        self.parents.copy_(self._identity if parents is None else parents)
-        self.position.fill_(position)
+    def load(self, noise: Tensor | None, position: int | None = None) -> None:
+        """Put the inputs of the next step into their places; the state is there already."""
+        if self.noise is not None and noise is not None:
+            self.noise.copy_(noise)
+        if position is not None:
+            self.position.fill_(position)
 
     def run(self) -> None:
         """The step itself; also what is recorded."""
-        if self._reorders:
+        if self._reorders and self.state.parents is not None:
             # The whole window: how much of it is in use is not known in a recording.
-            self._cache.reorder(self.parents, self._cache.window)
-        self.logits.copy_(
-            decode_step(self._model, self._prefix, self._cache, self.tokens, self.position)
-        )
+            self._cache.reorder(self.state.parents, self._cache.window)
+        self.logits.copy_(decode_step(self._model, self._cache, self.state.tokens, self.position))
+        chosen = self._choose(self.state, self.logits, self.noise, self.position)
+        for place, value in zip(tensors(self.state), tensors(chosen), strict=True):
+            if place is not value:
+                place.copy_(value)
+        self.position.add_(1)
 
+    def snapshot(self) -> list[Tensor]:
+        """Copies of all that a step changes, but for the cache."""
+        return [value.clone() for value in (*tensors(self.state), self.position, self.logits)]
 
-class GraphSwitch:
-    """Whether graphs are still trusted; shared by the sessions of one decoder."""
+    def go_back(self, before: Sequence[Tensor]) -> None:
+        """Make ready for a repeat of the step that followed a snapshot.
 
-    def __init__(self) -> None:
-        self.enabled = True
-        # Recording is not to be disturbed by another thread's allocations.
-        self.lock = threading.Lock()
+        The rows have changed places already and stay where they are; the same keys and values
+        are then written once more.
+        """
+        places = (*tensors(self.state), self.position, self.logits)
+        for place, value in zip(places, before, strict=True):
+            place.copy_(value)
+        if self.state.parents is not None:
+            self.state.parents.copy_(self._identity)
 
-    def turn_off(self, reason: str) -> None:
-        log.warning("CUDA graphs are not used any more: %s", reason)
-        self.enabled = False
+    def try_replay(self, graph: torch.cuda.CUDAGraph, before: Sequence[Tensor]) -> str:
+        """Repeat the step just run, now by its recording; the problem, or an empty text."""
+        expected, position = self.logits.clone(), self.position.clone()
+        # The scores of the step before and its position: a recording of nothing leaves them.
+        self.go_back(before)
+        graph.replay()
+        close = torch.isclose(self.logits, expected, rtol=_TOLERANCE, atol=_TOLERANCE).all()
+        if bool(close & (self.position == position)):
+            return ""
+        return "a replayed step gave other scores"
 
 
 class GraphedSession(NativeSession):
     """Our decoder with recorded steps; without them wherever recording fails."""
 
-    first_window = _FIRST_WINDOW
-    window_step = _WINDOW_STEP
+    first_window = 256
+    window_step = 256
 
     def __init__(
-        self, model: SemanticGPT, switch: GraphSwitch, prefixes: Sequence[Tensor], beams: int
+        self, model: SemanticGPT, recorder: GraphRecorder, prefixes: Sequence[Tensor], beams: int
     ) -> None:
         super().__init__(model, prefixes, beams)
-        self._switch = switch
-        self._rows = len(prefixes) * beams
+        self._recorder = recorder
         self._reorders = beams > 1
-        self._static: StaticStep | None = None
+        self._static: StaticStep[Any] | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def step(self, tokens: Tensor, parents: Tensor | None, position: int) -> Tensor:
-        if not self._switch.enabled or position < _WORTH_RECORDING:
-            return super().step(tokens, parents, position)
-        if self._make_room(position) or self._static is None:
+    def advance(
+        self, state: State, choose: Choose[State], noise: Tensor | None, position: int
+    ) -> State:
+        if not self._recorder.enabled or position < FIRST_RECORDED:
+            return super().advance(state, choose, noise, position)
+        if self._make_room(position):
             self._graph = None
+        if self._static is None:
             self._static = StaticStep(
-                self._model, self._prefix, self._cache, self._rows, reorders=self._reorders
+                self._model, self._cache, state, choose, noise, reorders=self._reorders
             )
-        static = self._static
-        static.load(tokens, parents if position > 0 else None, position)
-        if self._graph is not None:
+            self._static.load(noise, position)
+        else:
+            self._static.load(noise)
+        if self._graph is None:
+            self._graph = self._record(self._static)
+        else:
             self._graph.replay()
-            return static.logits.clone()
-        static.run()
-        expected = static.logits.clone()
-        self._graph = self._record(static, expected)
-        return expected
+        return self._static.state
 
-    def _record(self, static: StaticStep, expected: Tensor) -> torch.cuda.CUDAGraph | None:
-        """Record the step just run, and see whether a replay gives the same scores."""
-        graph = torch.cuda.CUDAGraph()
+    def _record(self, static: StaticStep[Any]) -> torch.cuda.CUDAGraph | None:
+        """Run a step and record it; None where the recording is of no use.
+
+        The trial repeats the step, so that the state is then the one behind it, either way.
+
+        Raises:
+            torch.OutOfMemoryError: there is no room for it now, which says nothing about later.
+        """
+        before = static.snapshot()
+        static.run()
         try:
-            with self._switch.lock:
-                torch.cuda.synchronize()
-                with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                    static.run()
-            # Repeating a step without a change of places writes the same keys and values.
-            static.load(static.tokens, None, int(static.position))
-            graph.replay()
+            graph = self._recorder.record(static.run)
+            problem = static.try_replay(graph, before)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
-            self._switch.turn_off(f"a step could not be recorded ({error})")
-            return None
-        if not torch.allclose(static.logits, expected, rtol=1e-2, atol=1e-2):
-            self._switch.turn_off("a replayed step gave other scores")
-            return None
-        return graph
+            problem = f"a step could not be recorded ({error})"
+        if problem:
+            self._recorder.turn_off(problem)
+            # A wrong replay has written wrong keys and values.
+            static.go_back(before)
+            static.run()
+        return None if problem else graph
+
+
+def tensors(state: object) -> list[Tensor]:
+    """All tensors of a dataclass, those of dataclasses in it included, in a fixed order."""
+    if isinstance(state, Tensor):
+        return [state]
+    if not is_dataclass(state):
+        raise TypeError(f"a state holds tensors, not {type(state).__name__}")
+    return [tensor for field in fields(state) for tensor in tensors(getattr(state, field.name))]

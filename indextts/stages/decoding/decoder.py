@@ -13,8 +13,9 @@ from torch import Tensor
 
 from indextts.errors import IndexTTSError
 from indextts.sampling import SamplingOptions
-from indextts.stages.decoding.cuda_graph import GraphedSession, GraphSwitch
+from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.generate import Generated, generate
+from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.decoding.session import NativeSession, SessionFactory
 from indextts.stages.decoding.transformers_session import TransformersSession, build_trunk
 from indextts.stages.semantic_gpt import SemanticGPT
@@ -29,13 +30,16 @@ class CodeDecoder:
         model: the GPT.
         deepspeed: "auto" uses DeepSpeed where CUDA and the package are there and its scores
             agree with ours; "off" never.
+        cuda_graphs: "auto" records the steps of our own decoder on CUDA; "off" never.
     """
 
-    def __init__(self, model: SemanticGPT, deepspeed: str) -> None:
+    def __init__(self, model: SemanticGPT, deepspeed: str, cuda_graphs: str = "auto") -> None:
         self.model = model
         self._native: SessionFactory = partial(NativeSession, model)
-        if model.device.type == "cuda":
-            self._native = partial(GraphedSession, model, GraphSwitch())
+        self._recorder: GraphRecorder | None = None
+        if model.device.type == "cuda" and cuda_graphs != "off":
+            self._recorder = GraphRecorder(model.device)
+            self._native = partial(GraphedSession, model, self._recorder)
         self._deepspeed: SessionFactory | None = None
         if deepspeed == "off":
             log.info("DeepSpeed is switched off; decoding with the native decoder")
@@ -50,6 +54,11 @@ class CodeDecoder:
     @property
     def deepspeed_enabled(self) -> bool:
         return self._deepspeed is not None
+
+    @property
+    def cuda_graphs(self) -> bool:
+        """Whether our own decoder records its steps; turns False for good when that fails."""
+        return self._recorder is not None and self._recorder.enabled
 
     def generate(
         self,

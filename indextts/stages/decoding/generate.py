@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,10 +12,9 @@ from torch import Tensor
 from indextts.config import GPTConfig
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam, sample
-from indextts.stages.decoding.session import SessionFactory
-
-# Asking an accelerator whether all sequences have stopped waits for it; do so now and then.
-_ACCELERATOR_POLL = 8
+from indextts.stages.decoding.noise import ExponentialNoise
+from indextts.stages.decoding.poll import StopPoll
+from indextts.stages.decoding.session import Choose, DecodeSession, SessionFactory, State
 
 
 @dataclass(frozen=True)
@@ -57,50 +57,51 @@ def generate(
     device = prefixes[0].device
     bounds = torch.tensor(list(limits), device=device)
     steps = max(limits)
-    seen = torch.zeros(config.number_mel_codes, dtype=torch.bool, device=device)
     # The prompt is known to the penalty as a run of ones and START (gpt.md 4.1).
-    seen[[1, config.start_mel_token]] = True
+    seen = torch.zeros(config.number_mel_codes, dtype=torch.bool, device=device)
+    seen[1] = seen[config.start_mel_token] = True
     beams, start_token, stop = options.num_beams, config.start_mel_token, config.stop_mel_token
     session = open_session(prefixes, beams)
-    noise_shape = (len(prefixes), beams * config.number_mel_codes)
-
-    def draw_noise() -> Tensor | None:
-        if not options.do_sample or generators is None:
-            return None
-        noise = torch.empty(noise_shape, device=device)
-        for row, generator in zip(noise, generators, strict=True):
-            row.exponential_(generator=generator)
-        return noise
-
-    poll = 1 if device.type == "cpu" else _ACCELERATOR_POLL
-    state: sample.SampleState | beam.BeamState
+    noise = None
+    if options.do_sample and generators is not None:
+        noise = ExponentialNoise(generators, beams * config.number_mel_codes, device)
     if beams == 1:
-        state = sample.start(bounds, seen, start_token, steps)
-    else:
-        state = beam.start(bounds, seen, start_token, steps, beams)
+        alone = sample.start(bounds, seen, start_token, steps)
+        choose_alone = partial(sample.step, options=options, stop_token=stop)
+        return _sampled(_run(session, alone, choose_alone, noise, steps, on_step), stop)
+    search = beam.start(bounds, seen, start_token, steps, beams)
+    choose = partial(beam.step, options=options, stop_token=stop)
+    return _searched(_run(session, search, choose, noise, steps, on_step), options)
+
+
+def _run(
+    session: DecodeSession,
+    state: State,
+    choose: Choose[State],
+    noise: ExponentialNoise | None,
+    steps: int,
+    on_step: Callable[[int], None] | None,
+) -> State:
+    """At most `steps` steps, until every sequence has stopped."""
+    all_stopped = StopPoll(state.stopped.device)
     for position in range(steps):
         if on_step is not None:
             on_step(position)
-        logits = session.step(state.tokens, state.parents, position)
-        index = torch.full((), position, dtype=torch.int64, device=device)
-        if isinstance(state, sample.SampleState):
-            state = sample.step(state, logits, draw_noise(), index, options, stop)
-        else:
-            state = beam.step(state, logits, draw_noise(), index, options, stop)
-        if (position + 1) % poll == 0 and bool(state.stopped.all()):
+        drawn = None if noise is None else noise.draw(position)
+        state = session.advance(state, choose, drawn, position)
+        if all_stopped(position, state.stopped):
             break
-    if isinstance(state, sample.SampleState):
-        return _sampled(state, stop)
-    return _searched(state, options)
+    return state
 
 
 def _sampled(state: sample.SampleState, stop_token: int) -> list[Generated]:
-    results = []
-    for codes, length in zip(state.codes, state.lengths.tolist(), strict=True):
-        ended = int(codes[length - 1]) == stop_token
-        kept = codes[: length - 1] if ended else codes[:length]
-        results.append(Generated(kept, not ended, length, None))
-    return results
+    last = state.codes.gather(1, state.lengths[:, None] - 1)[:, 0]
+    return [
+        Generated(codes[: length - 1] if ended else codes[:length], not ended, length, None)
+        for codes, length, ended in zip(
+            state.codes, state.lengths.tolist(), (last == stop_token).tolist(), strict=True
+        )
+    ]
 
 
 def _searched(state: beam.BeamState, options: SamplingOptions) -> list[Generated]:

@@ -1,21 +1,46 @@
-"""A running decode: feeds tokens to the GPT and hands back scores."""
+"""A running decode: feeds tokens to the GPT, and what it scores to the choice of the next ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from indextts.layers.kv_cache import GeneratedCache, PrefixCache
+from indextts.layers.kv_cache import KVCache
 from indextts.stages.semantic_gpt import SemanticGPT
 
 
-class DecodeSession(Protocol):
+class DecodeState(Protocol):
+    """What a session reads of a state: a dataclass of tensors.
+
+    Attributes:
+        tokens: int64 [R], read by the next step.
+        parents: int64 [R], the row that each row continues; None where rows never change places.
+        stopped: bool [S]; the decode ends when all have stopped.
+    """
+
+    @property
+    def tokens(self) -> Tensor: ...
+    @property
+    def parents(self) -> Tensor | None: ...
+    @property
+    def stopped(self) -> Tensor: ...
+
+
+State = TypeVar("State", bound=DecodeState)
+
+Choose = Callable[[State, Tensor, Tensor | None, Tensor], State]
+"""How the next codes are chosen: (state, logits, noise, position) -> state."""
+
+
+class DecodeSession(ABC):
     """One decode of S sequences with B beams each; not shared between threads."""
 
+    @abstractmethod
     def step(self, tokens: Tensor, parents: Tensor | None, position: int) -> Tensor:
         """Read one token per row.
 
@@ -27,7 +52,21 @@ class DecodeSession(Protocol):
         Returns:
             Scores for the next code, float32 [S * B, V].
         """
-        ...
+
+    def advance(
+        self, state: State, choose: Choose[State], noise: Tensor | None, position: int
+    ) -> State:
+        """Read the tokens of a state and choose the next ones.
+
+        Args:
+            state: before the step; must not be used any more after it.
+            choose: the same in every call.
+            noise: for `choose`, always of one shape or always None.
+            position: the number of the call.
+        """
+        logits = self.step(state.tokens, state.parents, position)
+        index = torch.full((), position, dtype=torch.int64, device=logits.device)
+        return choose(state, logits, noise, index)
 
 
 class SessionFactory(Protocol):
@@ -36,8 +75,8 @@ class SessionFactory(Protocol):
         ...
 
 
-class NativeSession:
-    """Our own decoder: shared prefix, static cache.
+class NativeSession(DecodeSession):
+    """Our own decoder, with a static cache.
 
     Attributes:
         first_window, window_step: positions that the cache has room for at first, and by which
@@ -51,24 +90,14 @@ class NativeSession:
         self._model = model
         lengths = torch.tensor([len(prefix) for prefix in prefixes], device=model.device)
         padded = pad_sequence(list(prefixes), batch_first=True)  # [S, P, D]
-        self._prefix: PrefixCache = model.gpt.prefill(padded, lengths)
-        config = model.config
-        self._cache = GeneratedCache.allocate(
-            config.layers,
-            len(prefixes) * beams,
-            config.heads,
-            self.first_window,
-            config.head_dim,
-            dtype=model.dtype,
-            device=model.device,
-        )
+        self._cache = KVCache.open(model.gpt.prefill(padded, lengths), beams, self.first_window)
 
     def step(self, tokens: Tensor, parents: Tensor | None, position: int) -> Tensor:
         self._make_room(position)
         if parents is not None and position > 0:
             self._cache.reorder(parents, position)
         index = torch.full((), position, dtype=torch.int64, device=tokens.device)
-        return decode_step(self._model, self._prefix, self._cache, tokens, index)
+        return decode_step(self._model, self._cache, tokens, index)
 
     def _make_room(self, position: int) -> bool:
         """Let the cache grow where `position` does not fit; True if it did."""
@@ -78,13 +107,7 @@ class NativeSession:
         return True
 
 
-def decode_step(
-    model: SemanticGPT,
-    prefix: PrefixCache,
-    cache: GeneratedCache,
-    tokens: Tensor,
-    position: Tensor,
-) -> Tensor:
+def decode_step(model: SemanticGPT, cache: KVCache, tokens: Tensor, position: Tensor) -> Tensor:
     """Tokens [R] at `position` (int64 scalar tensor) -> float32 scores [R, V]; writes the cache."""
     embedded = model.embed_step(tokens, position)
-    return model.logits(model.gpt.step(embedded, prefix, cache, position))
+    return model.logits(model.gpt.step(embedded, cache, position))

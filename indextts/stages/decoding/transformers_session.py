@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from indextts.stages.decoding.session import DecodeSession
 from indextts.stages.semantic_gpt import SemanticGPT
 
 
@@ -46,7 +47,7 @@ def build_trunk(model: SemanticGPT) -> Any:
     return trunk.requires_grad_(False).eval()
 
 
-class TransformersSession:
+class TransformersSession(DecodeSession):
     """A decode by a GPT2Model (or what DeepSpeed made of it): prefixes padded on the left."""
 
     def __init__(

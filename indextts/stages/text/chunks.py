@@ -23,7 +23,7 @@ _ENGLISH_INSIDE = re.compile("(?<=[a-z]{3} )(?=[a-z]{3})")
 # A clause longer than COMFORTABLE is cut between words that are plain, one longer than LONGEST
 # wherever it is: that bounds the time spent on texts that are no language.
 _COMFORTABLE = 48
-_LONGEST = 160
+_LONGEST = 64
 
 
 def chinese_clauses(text: str) -> Iterator[str]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from indextts.config import SegmentationConfig
 from indextts.errors import TextError
+from indextts.request import Normalization
+from indextts.stages.text.characters import CharacterFolder, simplified_table
 from indextts.stages.text.glossary import Glossary, load_glossary
+from indextts.stages.text.natural import NaturalReader
 from indextts.stages.text.normalizer import TextNormalizer
 from indextts.stages.text.phonemes import PhonemeReader, load_phoneme_reader
+from indextts.stages.text.readers import PlainReader, Reader, ReferenceReader
+from indextts.stages.text.segmentation import Segmenter, SpokenSegment, tidy_blanks
 from indextts.stages.text.segmenter import split_segments
-from indextts.stages.text.tokenizer import UNKNOWN_ID, Tokenizer
-from indextts.stages.text.verbalizer import load_verbalizer
-
-# Start and stop of the model's text sequence; it sets them itself (gpt.md 3).
-_RESERVED_IDS = (0, 1)
+from indextts.stages.text.tokenizer import (
+    CJK_BLANKS,
+    RESERVED_PIECES,
+    UNKNOWN_ID,
+    Tokenizer,
+)
+from indextts.stages.text.verbalizer import load_simplifier, load_verbalizer
 
 
 @dataclass(frozen=True)
@@ -26,76 +34,161 @@ class Segment:
         pieces: of the vocabulary.
         ids: one for each piece, never 0 or 1.
         text: the pieces as readable text.
+        spoken_text: the words that are spoken, as people write them.
+        source: begin and end of the stretch of the request's text that is spoken; None where the
+            reader does not know.
     """
 
     pieces: tuple[str, ...]
     ids: tuple[int, ...]
     text: str
+    spoken_text: str
+    source: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class FrontEndResult:
-    """The segments in order, and the distinct pieces that the model cannot read."""
+    """The segments in order, and the distinct characters that the model cannot read."""
 
     segments: tuple[Segment, ...]
     unknown: tuple[str, ...]
 
 
+_SHOWN_CHARACTERS = 20
+
+
+def unknown_warning(characters: Sequence[str]) -> str:
+    """A sentence for the caller about what the model cannot read."""
+    shown = " ".join(characters[:_SHOWN_CHARACTERS])
+    more = len(characters) - _SHOWN_CHARACTERS
+    tail = f" and {more} more" if more > 0 else ""
+    return f"characters that the model does not know: {shown}{tail}"
+
+
+def _never() -> None:
+    """The check of a caller who waits."""
+
+
 class TextFrontEnd:
-    """Normalise, tokenise, split; holds no state between calls.
+    """Read, cut, tokenise; holds no state between calls.
 
     Args:
-        normalizer: makes a text spoken.
+        readers: one for each normalisation.
         tokenizer: of the model's vocabulary.
-        phonemes: reads the normalised text for a model whose vocabulary are phonemes.
+        phonemes: reads the spoken text for a model whose vocabulary are phonemes.
+        segmentation: what the checkpoint was trained on.
+        normalization: taken where a request does not say.
     """
 
     def __init__(
         self,
-        normalizer: TextNormalizer,
+        readers: Mapping[Normalization, Reader],
         tokenizer: Tokenizer,
         phonemes: PhonemeReader | None = None,
+        segmentation: SegmentationConfig | None = None,
+        normalization: Normalization = "natural",
     ) -> None:
-        self._normalizer = normalizer
+        self._readers = readers
         self._tokenizer = tokenizer
         self._phonemes = phonemes
+        self._normalization = normalization
+        config = SegmentationConfig() if segmentation is None else segmentation
+        self._segmenter = Segmenter(
+            lambda text: len(self._pieces(text)), config, joint=0 if phonemes is None else 1
+        )
+        # The reference cuts pieces.  A model of its own vocabulary or habits has no reference.
+        self._cuts_pieces = phonemes is None and config == SegmentationConfig()
 
-    def segments(self, text: str, max_tokens: int = 120, quick_tokens: int = 0) -> FrontEndResult:
+    def segments(
+        self,
+        text: str,
+        max_tokens: int = 120,
+        quick_tokens: int = 0,
+        normalization: Normalization | None = None,
+        check: Callable[[], None] = _never,
+    ) -> FrontEndResult:
         """Prepare a text.
 
         Args:
             text: any text; half surrogate pairs are left out.
             max_tokens: longest segment in pieces.
-            quick_tokens: see :func:`split_segments`.
+            quick_tokens: bound on the first segment; see :class:`Segmenter` and, for the
+                reference, :func:`split_segments`.
+            normalization: which reader; None is the front end's own.
+            check: asked every few clauses; what it raises ends the work.
 
         Raises:
             TextError: nothing in the text can be spoken.
         """
-        pieces = self._pieces(text.encode("utf-8", "ignore").decode("utf-8"))
-        segments = tuple(
-            self._segment(part) for part in split_segments(pieces, max_tokens, quick_tokens)
-        )
-        return FrontEndResult(segments, tuple(self._tokenizer.unknown(pieces)))
-
-    def _pieces(self, text: str) -> list[str]:
-        # A single character is read as it stands (text.md 2.1).  Where that gives nothing to
-        # speak ("a", "5"), we read it like a longer text, which the original does not.
-        raw = self._tokenizer.tokenize_raw(text) if len(text.strip()) == 1 else []
-        if self._is_speakable(raw):
-            return raw
-        pieces = self._tokenizer.tokenize(self._spoken(text)) if text.strip() else []
-        numbers = self._tokenizer.ids(pieces)
-        pieces = [p for p, n in zip(pieces, numbers, strict=True) if n not in _RESERVED_IDS]
-        if not self._is_speakable(pieces):
+        text = text.encode("utf-8", "ignore").decode("utf-8")
+        reader = self._readers[normalization or self._normalization]
+        if isinstance(reader, ReferenceReader) and self._cuts_pieces:
+            result = self._reference_segments(reader, text, max_tokens, quick_tokens, check)
+        else:
+            spans = reader.read(text, check)
+            cut = self._segmenter.split(spans, max_tokens, quick_tokens, check)
+            knows_source = not isinstance(reader, ReferenceReader)
+            result = self._result(cut, max_tokens, knows_source=knows_source, check=check)
+        if not any(self._is_speakable(segment.pieces) for segment in result.segments):
             raise TextError(
                 "The text has nothing in it that can be spoken: the model reads Chinese "
                 "characters, Latin letters and digits."
             )
-        return pieces
+        return result
 
-    def _spoken(self, text: str) -> str:
-        normal = self._normalizer.normalize(text)
-        return normal if self._phonemes is None else self._phonemes.read(normal)
+    def _result(
+        self,
+        cut: Iterable[SpokenSegment],
+        max_tokens: int,
+        *,
+        knows_source: bool,
+        check: Callable[[], None],
+    ) -> FrontEndResult:
+        segments: list[Segment] = []
+        lost: dict[str, None] = {}
+        for part in cut:
+            check()
+            spoken, pieces = part.text, self._pieces(part.text)
+            if UNKNOWN_ID in self._tokenizer.ids(pieces):
+                spoken, unknown = self._readable(part.text)
+                lost |= dict.fromkeys(unknown)
+                pieces = self._pieces(spoken)
+            # The sizes that the segmenter added up are bounds: this is a safety net.
+            for begin in range(0, len(pieces), max_tokens):
+                piece = pieces[begin : begin + max_tokens]
+                if self._is_speakable(piece):
+                    source = (part.begin, part.end) if knows_source else None
+                    segments.append(self._segment(piece, spoken, source))
+        return FrontEndResult(tuple(segments), tuple(lost))
+
+    def _reference_segments(
+        self,
+        reader: ReferenceReader,
+        text: str,
+        max_tokens: int,
+        quick_tokens: int,
+        check: Callable[[], None],
+    ) -> FrontEndResult:
+        # A single character is read as it stands (text.md 2, step 1).  Where that gives nothing to
+        # speak ("a", "5"), we read it like a longer text, which the original does not.
+        pieces = self._tokenizer.tokenize_raw(text) if len(text.strip()) == 1 else []
+        if not self._is_speakable(pieces):
+            spoken = reader.normalizer.normalize(text, check) if text.strip() else ""
+            pieces = self._pieces(spoken)
+        parts = split_segments(pieces, max_tokens, quick_tokens)
+        lost = dict.fromkeys("".join(self._tokenizer.unknown(pieces)).replace("▁", ""))
+        return FrontEndResult(tuple(self._segment(part) for part in parts), tuple(lost))
+
+    def _readable(self, text: str) -> tuple[str, tuple[str, ...]]:
+        """The text without what the vocabulary lacks, and the sounds that are lost by that."""
+        characters = (c for c in dict.fromkeys(text) if not c.isascii() or c.isdecimal())
+        unknown = [c for c in characters if UNKNOWN_ID in self._tokenizer.ids(self._pieces(c))]
+        readable = text.translate(dict.fromkeys(map(ord, unknown), " "))
+        return tidy_blanks(readable), tuple(c for c in unknown if c.isalnum())
+
+    def _pieces(self, text: str) -> list[str]:
+        read = text if self._phonemes is None else self._phonemes.read(text)
+        return [p for p in self._tokenizer.tokenize(read) if p not in RESERVED_PIECES]
 
     def _is_speakable(self, pieces: Sequence[str]) -> bool:
         numbers = self._tokenizer.ids(pieces)
@@ -104,11 +197,19 @@ class TextFrontEnd:
             for piece, number in zip(pieces, numbers, strict=True)
         )
 
-    def _segment(self, pieces: Sequence[str]) -> Segment:
+    def _segment(
+        self,
+        pieces: Sequence[str],
+        spoken: str | None = None,
+        source: tuple[int, int] | None = None,
+    ) -> Segment:
+        text = "".join(pieces).replace("▁", " ").strip()
         return Segment(
             pieces=tuple(pieces),
             ids=tuple(self._tokenizer.ids(pieces)),
-            text="".join(pieces).replace("▁", " ").strip(),
+            text=text,
+            spoken_text=CJK_BLANKS.sub("", text) if spoken is None else spoken,
+            source=source,
         )
 
 
@@ -117,6 +218,8 @@ def load_text_front_end(
     phonemes: Path | None = None,
     glossary: Path | None = None,
     verbalizer: str = "wetext",
+    normalization: Normalization = "natural",
+    segmentation: SegmentationConfig | None = None,
 ) -> TextFrontEnd:
     """Load the front end of a model.
 
@@ -124,7 +227,9 @@ def load_text_front_end(
         bpe_model: the vocabulary.
         phonemes: lexicon of a model that reads phonemes.
         glossary: readings of certain words.
-        verbalizer: see :func:`load_verbalizer`.
+        verbalizer: of the reference's reader; see :func:`load_verbalizer`.
+        normalization: taken where a request does not say.
+        segmentation: what the checkpoint was trained on.
 
     Raises:
         ModelFileError: vocabulary, glossary or phoneme file cannot be used.
@@ -133,4 +238,12 @@ def load_text_front_end(
     tokenizer = Tokenizer(bpe_model)
     words = Glossary() if glossary is None else load_glossary(glossary)
     reader = None if phonemes is None else load_phoneme_reader(phonemes)
-    return TextFrontEnd(TextNormalizer(load_verbalizer(verbalizer), words), tokenizer, reader)
+    folder = CharacterFolder(simplified_table(load_simplifier()))
+    plain = PlainReader(folder)
+    normalizer = TextNormalizer(load_verbalizer(verbalizer), words)
+    readers: Mapping[Normalization, Reader] = {
+        "natural": NaturalReader(folder, words),
+        "reference": ReferenceReader(normalizer, plain),
+        "off": plain,
+    }
+    return TextFrontEnd(readers, tokenizer, reader, segmentation, normalization)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,7 @@ class GlossaryEntry:
 class Glossary:
     """Terms with a fixed reading, the longest term first.
 
-    Terms are found literally, in any case and also inside words.
+    Terms are found literally and in any case; by the reference also inside words.
     """
 
     def __init__(self, entries: tuple[GlossaryEntry, ...] = ()) -> None:
@@ -46,12 +46,40 @@ class Glossary:
             ]
             for language in ("zh", "en")
         }
+        self._readings: dict[str, Mapping[Language, str]] = {
+            e.term.lower(): {
+                "zh": e.term if e.zh is None else e.zh,
+                "en": e.term if e.en is None else e.en,
+            }
+            for e in reversed(ordered)
+        }
+        self._whole_words = (
+            re.compile("|".join(map(_whole_word, (e.term for e in ordered))), re.IGNORECASE)
+            if ordered
+            else None
+        )
+
+    def find(self, text: str) -> Iterator[tuple[int, int, Mapping[Language, str]]]:
+        """Begin, end and readings of each term that stands in the text as a whole word."""
+        if self._whole_words is None:
+            return
+        for match in self._whole_words.finditer(text):
+            readings = self._readings.get(match[0].lower())
+            if readings is not None:
+                yield match.start(), match.end(), readings
 
     def apply(self, text: str, language: Language) -> str:
         """Replace every term of the table by its reading."""
         for pattern, reading in self._rules[language]:
             text = pattern.sub(reading, text)
         return text
+
+
+def _whole_word(term: str) -> str:
+    """A pattern that does not match inside a longer word of Latin letters and digits."""
+    left = "(?<![A-Za-z0-9])" if re.match("[A-Za-z0-9]", term) else ""
+    right = "(?![A-Za-z0-9])" if re.search("[A-Za-z0-9]$", term) else ""
+    return f"{left}{re.escape(term)}{right}"
 
 
 def load_glossary(path: Path) -> Glossary:

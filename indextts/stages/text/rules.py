@@ -15,7 +15,7 @@ text.md 1.6; the differences that remain are counted in docs/text.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, Protocol
@@ -31,6 +31,8 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN_CHINESE = re.compile(r"[\u3400-\u9fff\s，。！？、；：“”‘’（）《》【】「」…]*+")
 
 _DECADE = re.compile(r"(?<![A-Za-z0-9.,$€£¥])(1\d|20)(\d)0s\b")
+_LONG_NUMBER = re.compile(r"(?<![A-Za-z0-9.,:/$€£¥#@+-])\d{18,}+(?![A-Za-z0-9.,:/%@+-])")
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _CENTURIES = (
     *("ten", "eleven", "twelve", "thirteen", "fourteen"),
     *("fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -65,13 +67,17 @@ class _Token:
     is_mark: bool
 
 
-def read_chinese(grammar: Grammar, text: str) -> str:
-    """The text in words.
+def read_chinese(grammar: Grammar, text: str, check: Callable[[], None]) -> str:
+    """The text in words; `check` is asked for every clause.
 
     Raises:
         ValueError: the grammar gave no well-formed answer.
     """
-    return "".join(_chinese_clause(grammar, clause) for clause in chinese_clauses(text)).rstrip(" ")
+    parts = []
+    for clause in chinese_clauses(text):
+        check()
+        parts.append(_chinese_clause(grammar, clause))
+    return "".join(parts).rstrip(" ")
 
 
 def _chinese_clause(grammar: Grammar, clause: str) -> str:
@@ -87,17 +93,20 @@ def _chinese_clause(grammar: Grammar, clause: str) -> str:
     return clause[:begin] + grammar.half_width(spoken) + clause[begin + len(core) :]
 
 
-def read_english(grammar: Grammar, text: str) -> str:
-    """The text in words.
+def read_english(grammar: Grammar, text: str, check: Callable[[], None]) -> str:
+    """The text in words; `check` is asked for every clause.
 
     Raises:
         ValueError: the grammar gave no well-formed answer.
     """
-    return _assemble(grammar, _english_tokens(grammar, read_decades(text)))
+    return _assemble(
+        grammar, _english_tokens(grammar, read_decades(read_long_numbers(text)), check)
+    )
 
 
-def _english_tokens(grammar: Grammar, text: str) -> Iterator[_Token]:
+def _english_tokens(grammar: Grammar, text: str, check: Callable[[], None]) -> Iterator[_Token]:
     for clause in english_clauses(text):
+        check()
         core = clause.strip(" ")
         tokens = list(_parse(grammar.tag(core, "en"))) if core else []
         if tokens and tokens[-1].is_mark:
@@ -120,6 +129,11 @@ def _assemble(grammar: Grammar, tokens: Iterator[_Token]) -> str:
             parts.append(grammar.verbalize(" ".join(texts), "en"))
             spoke = True
     return "".join(parts).rstrip(" ")
+
+
+def read_long_numbers(text: str) -> str:
+    """Digits beyond any quantity one by one, as the grammar has them, at none of its cost."""
+    return _LONG_NUMBER.sub(lambda match: " ".join(_DIGITS[int(d)] for d in match[0]), text)
 
 
 def read_decades(text: str) -> str:

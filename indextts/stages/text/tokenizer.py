@@ -15,8 +15,12 @@ _CJK = re.compile(
     "([\u1100-\u11ff\u2e80-\ua4cf\ua840-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff65-\uffdc"
     "\U00020000-\U0002ffff])"
 )
+# The blanks that space_cjk sets.
+CJK_BLANKS = re.compile(f" (?={_CJK.pattern})|(?<={_CJK.pattern}) ")
 _SPECIAL_PIECES = ("<s>", "</s>", "<unk>")
 UNKNOWN_ID = 2
+# Start and stop of the model's text sequence; it sets them itself (gpt.md 3).
+RESERVED_PIECES = frozenset(_SPECIAL_PIECES[:2])
 
 
 def space_cjk(text: str) -> str:
@@ -62,7 +66,7 @@ class Tokenizer:
     def tokenize_raw(self, text: str) -> list[str]:
         """Pieces of a text as it is.
 
-        This is how a request of a single character is read (text.md 2.1); small letters and
+        This is how a request of a single character is read (text.md 2, step 1); small letters and
         digits are no pieces.
         """
         return list(self._model.encode(text, out_type=str))

@@ -6,13 +6,14 @@ import logging
 import os
 import tempfile
 import threading
+import unicodedata
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from indextts.errors import ConfigError
+from indextts.errors import ConfigError, TextError
 from indextts.stages.text.rules import read_chinese, read_english
+from indextts.utils.packages import require
 
 _WETEXTPROCESSING_VERSION = "1.0.4.1"
 
@@ -20,11 +21,11 @@ _WETEXTPROCESSING_VERSION = "1.0.4.1"
 class Verbalizer(Protocol):
     """Writes a text out in words; may raise on text it cannot read.  Safe for many threads."""
 
-    def zh(self, text: str) -> str:
-        """Text of the Chinese path, which may hold Latin words."""
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        """Text of the Chinese path, which may hold Latin words; `check` is asked now and then."""
         ...
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
         """Text of the English path."""
         ...
 
@@ -34,8 +35,8 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
 
     Args:
         name: ``wetext``: the default, wetext with our rules around it;
-            ``wetext-plain``: wetext as it is, with the flags of text.md 1.6;
-            ``wetextprocessing``: what the reference uses (optional extra).
+            ``wetextprocessing``: what the reference uses (optional extra);
+            ``none``: needs no package, and takes only text that is all words already.
         cache_dir: where ``wetextprocessing`` keeps the grammar that it builds once (a minute);
             None is ``$XDG_CACHE_HOME/indextts`` or ``~/.cache/indextts``.
 
@@ -44,13 +45,48 @@ def load_verbalizer(name: str = "wetext", cache_dir: Path | None = None) -> Verb
     """
     if name == "wetext":
         return RuledWetext()
-    if name == "wetext-plain":
-        return PlainWetext()
     if name == "wetextprocessing":
         return WeTextProcessing(_default_cache() if cache_dir is None else cache_dir)
-    raise ConfigError(
-        f"unknown verbalizer {name!r}; choose wetext, wetext-plain or wetextprocessing"
-    )
+    if name == "none":
+        return WordsOnly()
+    raise ConfigError(f"unknown verbalizer {name!r}; choose wetext, wetextprocessing or none")
+
+
+class WordsOnly:
+    """No verbaliser: text in simplified characters or plain letters is spoken as it stands."""
+
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        """The text itself; raises TextError where something in it is not a word."""
+        return self._checked(text)
+
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        """As :meth:`zh`."""
+        return self._checked(text)
+
+    @staticmethod
+    def _checked(text: str) -> str:
+        written = sorted({c for c in text if _is_written(c)})
+        if written:
+            raise TextError(
+                f"nobody reads numbers and signs here (verbalizer none), but the text has "
+                f"{' '.join(written)}; write them out, or install wetext"
+            )
+        return text
+
+
+def _is_written(character: str) -> bool:
+    """Digits, currencies and signs that are said otherwise than they are written."""
+    category = unicodedata.category(character)
+    return category in ("Nd", "No", "Sc") or character in "%‰°℃℉+=×÷±&@#"
+
+
+def load_simplifier() -> Callable[[str], str]:
+    """wetext's step from traditional Chinese characters to simplified ones.
+
+    Raises:
+        ConfigError: wetext is not installed.
+    """
+    return _WetextGrammar().simplify
 
 
 class RuledWetext:
@@ -59,21 +95,18 @@ class RuledWetext:
     def __init__(self) -> None:
         self._grammar = _WetextGrammar()
 
-    def zh(self, text: str) -> str:
-        return read_chinese(self._grammar, text)
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        return read_chinese(self._grammar, text, check)
 
-    def en(self, text: str) -> str:
-        return read_english(self._grammar, text)
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        return read_english(self._grammar, text, check)
 
 
 class _WetextGrammar:
     """wetext's single steps (its module ``utils``), one at a time."""
 
     def __init__(self) -> None:
-        _require("wetext", "wetext")
-        from wetext import utils
-
-        self._wetext: Any = utils
+        self._wetext: Any = _package("wetext.utils", "wetext")
         # kaldifst holds the interpreter lock anyway; nothing says that it stays that way.
         self._lock = threading.Lock()
 
@@ -95,34 +128,6 @@ class _WetextGrammar:
             return str(self._wetext.postprocess(text, full_to_half=True))
 
 
-class PlainWetext:
-    """wetext as it comes, with the flags that make it nearest to the reference."""
-
-    def __init__(self) -> None:
-        _require("wetext", "wetext")
-        from wetext import Normalizer
-
-        chinese = Normalizer(
-            lang="zh",
-            operator="tn",
-            remove_erhua=False,
-            remove_interjections=False,
-            traditional_to_simple=True,
-            full_to_half=True,
-        )
-        self._chinese: Callable[[str], str] = chinese.normalize
-        self._english: Callable[[str], str] = Normalizer(lang="en", operator="tn").normalize
-        self._lock = threading.Lock()
-
-    def zh(self, text: str) -> str:
-        with self._lock:
-            return self._chinese(text)
-
-    def en(self, text: str) -> str:
-        with self._lock:
-            return self._english(text)
-
-
 class WeTextProcessing:
     """WeTextProcessing, which builds its Chinese grammar for our flags once, into `cache_dir`.
 
@@ -131,32 +136,35 @@ class WeTextProcessing:
     """
 
     def __init__(self, cache_dir: Path) -> None:
-        _require("tn", f"WeTextProcessing=={_WETEXTPROCESSING_VERSION}")
-        from tn.chinese.normalizer import Normalizer as Chinese
-        from tn.english.normalizer import Normalizer as English
-
+        requirement = f"WeTextProcessing=={_WETEXTPROCESSING_VERSION}"
+        chinese_class = _package("tn.chinese.normalizer", requirement).Normalizer
+        english_class = _package("tn.english.normalizer", requirement).Normalizer
         folder = cache_dir / f"wetextprocessing-{_WETEXTPROCESSING_VERSION}"
         if not folder.is_dir():
             _build_once(
                 folder,
-                lambda path: Chinese(
+                lambda path: chinese_class(
                     cache_dir=str(path), remove_interjections=False, remove_erhua=False
                 ),
             )
         # The package brings the English grammar; it has no flags.
-        chinese = Chinese(cache_dir=str(folder), remove_interjections=False, remove_erhua=False)
+        chinese = chinese_class(
+            cache_dir=str(folder), remove_interjections=False, remove_erhua=False
+        )
         self._chinese: Callable[[str], str] = chinese.normalize
-        self._english: Callable[[str], str] = English().normalize
+        self._english: Callable[[str], str] = english_class().normalize
         self._lock = threading.Lock()
         for name in ("wetext-zh_normalizer", "wetext-en_normalizer"):
             # It adds a handler that writes to stderr with every load.
             logging.getLogger(name).handlers.clear()
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._chinese(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
+        check()
         with self._lock:
             return self._english(text)
 
@@ -179,8 +187,5 @@ def _default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "indextts"
 
 
-def _require(module: str, requirement: str) -> None:
-    if find_spec(module) is None:
-        raise ConfigError(
-            f"the verbalizer needs a package that is not installed: pip install {requirement}"
-        )
+def _package(module: str, requirement: str) -> Any:
+    return require(module, requirement, "the verbalizer")

@@ -56,6 +56,14 @@ def change_a_shape(path: Path) -> None:
     torch.save({key: torch.zeros(99) for key in read_shapes(path)}, path)
 
 
+def test_a_gpu_that_cannot_be_used_is_told(
+    sound: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indextts.stages.device.cuda_problem", lambda: "the driver is too old")
+    assert main(["check", str(sound)]) == 0
+    assert capsys.readouterr().out.endswith("the driver is too old\n")
+
+
 def test_a_sound_directory(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
     findings = inspect_model(sound)
     assert [found.status for found in findings] == [Status.OK] * 11 + [Status.ABSENT]

@@ -67,18 +67,21 @@ def test_help_shows_all_actions(speak: Speak, capsys: pytest.CaptureFixture[str]
         main(["--help"])
     assert caught.value.code == 0
     output = capsys.readouterr().out
-    for text in ("--speaker voice.wav", "indextts download", "indextts check", "--text"):
+    actions = ("indextts download", "indextts check", "indextts read")
+    for text in (*actions, "--speaker voice.wav", "--text"):
         assert text in output
 
 
-@pytest.mark.parametrize("action", ["download", "check"])
-def test_help_of_an_action(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("action", "option"), [("download", "w2v_bert"), ("check", "w2v_bert"), ("read", "--compare")]
+)
+def test_help_of_an_action(action: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([action, "--help"])
     assert caught.value.code == 0
     output = capsys.readouterr().out
     assert f"usage: indextts {action}" in output
-    assert "w2v_bert" in output
+    assert option in output
 
 
 def test_version(speak: Speak, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,7 +76,7 @@ def test_result_is_the_sampler_on_the_regulated_sum() -> None:
     latents, embeddings = segments(6)
     (mel,) = model.mels(latents, embeddings, prompt, noise_of, steps=2, guidance=0.3)
     summed = model.gpt_layer(latents[0]) + embeddings[0]
-    content = model.length_regulator(summed[None], torch.tensor([10]))
+    content = model.length_regulator.rows([summed], [10])[0][None]
     expected = model.cfm.sample(
         torch.cat((prompt.condition, content), dim=1),
         torch.tensor([15]),

@@ -155,6 +155,7 @@ def test_golden_seeded_noise(tmp_path: Path) -> None:
     seeded: dict[str, Any] = arrays("s2mel/cfm_seeded.npz")
     generator = torch.Generator().manual_seed(int(seeded["seed"]))
     noise = torch.randn(1, 80, 80, generator=generator)
-    assert torch.equal(noise, seeded["noise"])
+    # The integers behind the noise are everywhere the same, their logarithms and cosines nearly.
+    assert_close(noise, seeded["noise"], 1e-5)
     inputs = golden_inputs(arrays("s2mel/cfm.npz"), noise=noise)
     assert_close(sample(flow, inputs, steps=5, guidance_rate=0.7), seeded["out_5"], 2e-5)

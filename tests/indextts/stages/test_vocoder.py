@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from indextts.errors import ConfigError, ModelFileError, NonFiniteAudioError
-from indextts.stages.vocoder import Vocoder, load_vocoder
+from indextts.stages.vocoder import Vocoder, load_vocoder, windows
 from tests.indextts.goldens import arrays, assert_close, needs_goldens
 from tests.indextts.layers import vocoder_models as models
 
@@ -33,8 +33,57 @@ def test_waveform() -> None:
     wav = Vocoder(model).waveform(mel)
     assert wav.dtype == torch.float32
     assert torch.equal(wav, model(mel[None])[0, 0])
-    assert Vocoder(model).samples_per_frame == 8
     assert Vocoder(model).waveform(torch.zeros(4, 0)).shape == (0,)
+
+
+SOURCE = {"lowest_pitch": 50.0, "highest_pitch": 500.0, "reader_width": 4}
+
+
+@pytest.mark.parametrize("frames", [1, 9, 10, 11, 17, 18, 19, 64])
+def test_windows_keep_every_frame_once_with_its_margin(frames: int) -> None:
+    size, margin = 10, 3
+    parts = list(windows(frames, size, margin))
+    assert [part.keep_from for part in parts] == [0, *(part.keep_to for part in parts[:-1])]
+    assert parts[-1].keep_to == frames
+    for part in parts:
+        assert part.stop - part.start == min(size, frames)
+        assert part.start <= max(part.keep_from - margin, 0)
+        assert part.stop >= min(part.keep_to + margin, frames)
+    with pytest.raises(ValueError, match="more than 6 frames"):
+        list(windows(frames, 6, 3))
+
+
+@pytest.mark.parametrize("source", [None, SOURCE])
+@pytest.mark.parametrize("extra", [1, 7])
+def test_pieces_are_the_waveform(source: dict[str, float] | None, extra: int) -> None:
+    model = models.small_model(source=source, sampling_rate=16000)
+    mel = torch.randn(4, 90)
+    whole = Vocoder(model).waveform(mel)
+    window = 2 * model.margin + extra
+    pieces = list(Vocoder(model).pieces(mel, window))
+    assert len(pieces) > 3
+    assert len(pieces[0]) == (window - model.margin) * model.samples_per_frame
+    assert_close(torch.cat(pieces), whole, 1e-5)
+    assert_close(Vocoder(model, window).waveform(mel), whole, 1e-5)
+    assert list(Vocoder(model).pieces(torch.zeros(4, 0), window)) == []
+    assert torch.equal(torch.cat(list(Vocoder(model).pieces(mel[:, :9], window))),
+                       Vocoder(model).waveform(mel[:, :9]))  # fmt: skip
+    with pytest.raises(NonFiniteAudioError):
+        list(Vocoder(model).pieces(mel * math.nan, window))
+
+
+@pytest.mark.parametrize("kernels", [[8, 4], [10, 2]])
+def test_nothing_beyond_the_margin_is_heard(kernels: list[int]) -> None:
+    model = models.small_model(upsample_kernel_sizes=kernels)
+    mel, middle = torch.randn(4, 81), 40
+    changed = mel.clone()
+    changed[:, middle] += 5.0
+    difference = (Vocoder(model).waveform(mel) != Vocoder(model).waveform(changed)).nonzero()
+    reached = difference // model.samples_per_frame - middle
+    assert -model.margin <= int(reached.min())
+    assert int(reached.max()) <= model.margin
+    # An upper bound, but no idle one: what comes from its ends is lost in rounding.
+    assert int(reached.max()) > model.margin // 2
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -15,7 +15,7 @@ def test_nothing_is_lost(text: str) -> None:
         parts = list(clauses(text))
         assert "".join(parts) == text
         assert all(parts)
-        assert all(len(part) <= 160 for part in parts)
+        assert all(len(part) <= 64 for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_long_run_of_characters_is_not_cut_at_a_number() -> None:
 
 
 def test_a_text_without_words_is_cut_anywhere() -> None:
-    assert [len(part) for part in english_clauses("9" * 400)] == [160, 160, 80]
+    assert [len(part) for part in english_clauses("9" * 400)] == [64, 64, 64, 64, 64, 64, 16]

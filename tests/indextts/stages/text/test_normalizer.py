@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from indextts.stages.text import Glossary, TextNormalizer
@@ -13,20 +15,20 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
 
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
         self.calls.append(("zh", text))
         return text
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
         self.calls.append(("en", text))
         return text
 
 
 class Failing:
-    def zh(self, text: str) -> str:
+    def zh(self, text: str, check: Callable[[], None]) -> str:
         raise RuntimeError(text)
 
-    def en(self, text: str) -> str:
+    def en(self, text: str, check: Callable[[], None]) -> str:
         raise AssertionError(text)
 
 

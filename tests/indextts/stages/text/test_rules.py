@@ -10,6 +10,10 @@ import pytest
 from indextts.stages.text.rules import read_chinese, read_decades, read_english
 
 
+def never() -> None:
+    """The check of a caller who waits."""
+
+
 class FakeGrammar:
     """Reads the digit 5; tags English like wetext: words ``w``, marks ``p`` with their blanks."""
 
@@ -54,16 +58,16 @@ class FakeGrammar:
     ],
 )
 def test_english_marks_stay_as_they_are(text: str, spoken: str) -> None:
-    assert read_english(FakeGrammar(), text) == spoken
+    assert read_english(FakeGrammar(), text, never) == spoken
 
 
 def test_chinese_keeps_blanks_in_front() -> None:
-    assert read_chinese(FakeGrammar(), "  共5個， 字體  ") == "  共五個, 字体"
+    assert read_chinese(FakeGrammar(), "  共5個， 字體  ", never) == "  共五個, 字体"
 
 
 def test_plain_chinese_does_not_go_through_the_grammar() -> None:
     grammar = FakeGrammar()
-    assert read_chinese(grammar, "你好，世界。共5人") == "你好,世界。共五人"
+    assert read_chinese(grammar, "你好，世界。共5人", never) == "你好,世界。共五人"
     assert grammar.tagged == ["共5人"]
 
 
@@ -76,9 +80,9 @@ def test_malformed_answers_raise(answer: str) -> None:
             return answer
 
     with pytest.raises(ValueError, match="no well-formed answer"):
-        read_english(Broken(), "a")
+        read_english(Broken(), "a", never)
     with pytest.raises(ValueError, match="no well-formed answer"):
-        read_chinese(Broken(), "a")
+        read_chinese(Broken(), "a", never)
 
 
 @pytest.mark.parametrize(

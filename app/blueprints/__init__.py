@@ -1,1 +1,0 @@
-"""The routes, one blueprint for each resource."""

@@ -1,0 +1,1 @@
+"""Safe downloads: strict URLs, public addresses only, bounded in time and bytes."""

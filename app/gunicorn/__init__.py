@@ -1,0 +1,1 @@
+"""How Gunicorn runs the service: hooks, the worker class, GPUs by slot."""

@@ -1,0 +1,117 @@
+"""Read the body of a speech route: JSON, or a form with files."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Request
+from marshmallow import fields
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.routes.schemas import SpeechRequest
+from app.web.errors import validation_failed
+
+FILE_FIELDS = ("spk_audio", "emo_audio")
+UPLOADED = "(file)"
+# What a decoder writes for bytes that are no UTF-8.
+REPLACEMENT = "\ufffd"
+
+# Commas and brackets that a body may have beside those in its texts: far more than any real one,
+# and so few that reading them costs nothing.
+MAX_STRUCTURE = 1000
+MAX_NAME_LENGTH = 64
+
+Uploads = dict[str, bytes]
+
+
+def read_body(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], Uploads]:
+    """Validate the body.
+
+    Returns:
+        The fields of the schema, and the bytes of uploaded files by field name.  A field whose
+        clip was uploaded holds UPLOADED.
+
+    Raises:
+        ApiError: the body is no JSON object or form.
+        marshmallow.ValidationError: a field is wrong.
+        werkzeug.exceptions.HTTPException: wrong content type, too large.
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("compressed bodies are not read")
+    if request.mimetype == "multipart/form-data":
+        values, uploads = _read_form(request, schema)
+    elif request.is_json:
+        values, uploads = _read_json(request, schema), {}
+    else:
+        raise UnsupportedMediaType
+    _check_names(values)
+    return schema.load(values), uploads
+
+
+def _read_json(request: Request, schema: SpeechRequest) -> Any:
+    data = request.get_data()
+    # Texts may hold any number of these, and their length is limited.
+    allowed = MAX_STRUCTURE + 2 * schema.max_text_chars
+    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > allowed:
+        raise validation_failed({"_schema": ["The body has too many elements."]})
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        # 400 is the answer to bad audio; a bad body is one of the validation errors.
+        raise validation_failed({"_schema": ["The body is not valid JSON."]}) from None
+
+
+def _check_names(values: Any) -> None:
+    """An unknown name is told to the client, so it must not be long."""
+    if isinstance(values, dict) and any(len(name) > MAX_NAME_LENGTH for name in values):
+        raise validation_failed({"_schema": ["The name of a field is too long."]})
+
+
+def _read_form(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], Uploads]:
+    values: dict[str, Any] = {}
+    errors: dict[str, list[str]] = {}
+    for name, texts in request.form.lists():
+        field = schema.fields.get(name)
+        if len(texts) > 1 and not isinstance(field, fields.List):
+            errors[name] = ["Give this field once."]
+        if any(REPLACEMENT in text for text in texts):
+            errors[name] = ["The text is not UTF-8."]
+        text = ",".join(texts)
+        if field is None or not _left_empty(field, text):
+            values[name] = text if field is None else _from_form(field, text)
+    uploads: Uploads = {}
+    for name, files in request.files.lists():
+        given = [file for file in files if file.filename or file.stream.read(1)]
+        if not given:
+            continue  # a form's field for a file, left empty
+        if name not in FILE_FIELDS:
+            errors[name] = ["No file is expected here."]
+        elif name in values or len(given) > 1:
+            errors[name] = ["Give this field once."]
+        else:
+            given[0].stream.seek(0)
+            uploads[name] = given[0].read()
+            values[name] = UPLOADED
+    if errors:
+        raise validation_failed(errors)
+    return values, uploads
+
+
+def _left_empty(field: fields.Field[Any], text: str) -> bool:
+    """Whether a form says nothing here: browsers send empty fields, Swagger UI also "null"."""
+    return not field.required and text.strip() in ("", "null")
+
+
+def _from_form(field: fields.Field[Any], text: str) -> Any:
+    """Text of a form as the JSON value that it stands for; the schema judges the result."""
+    if isinstance(field, fields.Str):
+        return text
+    if isinstance(field, fields.List) and not text.lstrip().startswith("["):
+        text = f"[{text}]"
+    if text.count(",") + text.count("[") > MAX_STRUCTURE:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,219 @@
+"""The OpenAPI 3.1 document, made from the schemas that validate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+
+from app.routes.answers import (
+    ErrorResponse,
+    HealthResponse,
+    LiveResponse,
+    SegmentEvent,
+    SummaryEvent,
+    TTSResponse,
+)
+from app.routes.examples import TEXT, example_body
+from app.routes.negotiation import EVENT_STREAM
+from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
+from app.runner.engine import VERSION
+
+MODELS = (TTSResponse, SegmentEvent, SummaryEvent, HealthResponse, LiveResponse, ErrorResponse)
+DESCRIPTION = """\
+Text to speech in the voice of a clip (IndexTTS2). One request speaks one text; the emotion comes
+from the voice itself, a second clip, eight numbers, or a description.
+
+Every error has the same form: `error` for programs, `detail` for people, `errors` for single
+fields, and `request_id`, under which the server's log says more.
+"""
+STREAM_DESCRIPTION = f"""\
+Each segment is sent as soon as it is spoken. The answer begins with the first sound; until then an
+error has a status of its own. A failure after that breaks the chunked body off, so that half a
+sentence never looks whole. `format` (one of {", ".join(STREAM_FORMATS)}) or `Accept` choose the
+form; `pcm` is signed 16 bit, little-endian, mono, its rate in the Content-Type.
+
+With `Accept: text/event-stream`: the events `start`, `segment` (SegmentEvent) ..., `finished`
+(SummaryEvent) or `error` (ErrorResponse), whose `audio`, decoded and joined, is the file.
+"""
+AUDIO_TYPES = ("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg")
+NUMBER_HEADERS = {
+    "X-Audio-Length": "Seconds of audio.",
+    "X-Inference-Time": "Seconds of the model.",
+    "X-Queue-Time": "Seconds in the queue.",
+    "X-Fetch-Time": "Seconds for the clips.",
+    "X-RTF": "X-Inference-Time / X-Audio-Length.",
+}
+
+
+def openapi_document(
+    tts_schema: TTSRequest, stream_schema: StreamRequest, with_auth: bool
+) -> dict[str, Any]:
+    """Build the document.
+
+    Args:
+        tts_schema, stream_schema: the schemas that validate the requests, with their limits.
+        with_auth: whether callers need a key.
+    """
+    spec = APISpec(
+        title="IndexTTS2 API",
+        version=VERSION,
+        openapi_version="3.1.0",
+        plugins=[MarshmallowPlugin()],
+        info={"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
+        servers=[{"url": "."}],
+        tags=[{"name": "speech"}, {"name": "service"}],
+    )
+    spec.components.schema("TTSRequest", schema=tts_schema)
+    spec.components.schema("StreamRequest", schema=stream_schema)
+    for model in MODELS:
+        spec.components.schema(model.__name__, schema=model)
+    if with_auth:
+        spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+        spec.components.security_scheme(
+            "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        )
+    spec.path("/tts", operations={"post": _tts_operation(with_auth)})
+    spec.path("/tts/stream", operations={"post": _stream_operation(with_auth)})
+    spec.path("/health", operations={"get": _health_operation()})
+    spec.path("/health/live", operations={"get": _live_operation()})
+    spec.path("/metrics", operations={"get": _metrics_operation(with_auth)})
+    document: dict[str, Any] = spec.to_dict()
+    schemas = document["components"]["schemas"]
+    for name in ("TTS", "Stream"):
+        schemas[f"{name}Form"] = _form_schema(schemas[f"{name}Request"])
+    return document
+
+
+def _tts_operation(with_auth: bool) -> dict[str, Any]:
+    numbers = {
+        name: {"description": text, "schema": {"type": "number"}}
+        for name, text in NUMBER_HEADERS.items()
+    }
+    numbers["X-Seed"] = {"description": "Repeats this result.", "schema": {"type": "integer"}}
+    answers: dict[str, Any] = {"application/json": {"schema": _ref("TTSResponse")}}
+    answers |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in AUDIO_TYPES}
+    operation: dict[str, Any] = {
+        "tags": ["speech"],
+        "operationId": "tts",
+        "summary": "Speak a text",
+        "description": "Answers JSON, or the audio itself where `Accept` prefers `audio/*`; "
+        f"`format` (one of {', '.join(FORMATS)}) says in which form.",
+        "requestBody": _bodies("TTS"),
+        "responses": {"200": _answer("The speech.", answers, numbers), **_speech_errors()},
+    }
+    return _secured(operation, with_auth)
+
+
+def _stream_operation(with_auth: bool) -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        kind: {"schema": {"type": "string", "format": "binary"}}
+        for kind in (*AUDIO_TYPES, "audio/pcm")
+    }
+    answers[EVENT_STREAM] = {"schema": {"type": "string"}}
+    operation: dict[str, Any] = {
+        "tags": ["speech"],
+        "operationId": "stream",
+        "summary": "Speak a text, and send the sound while it is being made",
+        "description": STREAM_DESCRIPTION,
+        "requestBody": _bodies("Stream"),
+        "responses": {"200": _answer("The speech, in pieces.", answers), **_speech_errors()},
+    }
+    return _secured(operation, with_auth)
+
+
+def _bodies(name: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _ref(f"{name}Request"), "example": example_body()},
+            "multipart/form-data": {"schema": _ref(f"{name}Form"), "example": {"text": TEXT}},
+        },
+    }
+
+
+def _speech_errors() -> dict[str, Any]:
+    return {
+        "400": _error("Invalid audio input format"),
+        "408": _error("Download timeout"),
+        "413": _error("The request body is too large"),
+        "415": _error("Send application/json or multipart/form-data"),
+        "422": _error("Validation failed"),
+        "429": _error("Queue full, or rate limit reached", retry=True),
+        "500": _error("TTS inference failed"),
+        "503": _error("Model not loaded", retry=True),
+    }
+
+
+def _health_operation() -> dict[str, Any]:
+    body = {"application/json": {"schema": _ref("HealthResponse")}}
+    return {
+        "tags": ["service"],
+        "operationId": "health",
+        "summary": "State of the model",
+        "responses": {
+            "200": _answer("The model can be used.", body),
+            "503": _answer("It cannot.", body),
+        },
+    }
+
+
+def _live_operation() -> dict[str, Any]:
+    body = {"application/json": {"schema": _ref("LiveResponse")}}
+    return {
+        "tags": ["service"],
+        "operationId": "live",
+        "summary": "Does the process answer?",
+        "responses": {"200": _answer("It does.", body)},
+    }
+
+
+def _metrics_operation(with_auth: bool) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "tags": ["service"],
+        "operationId": "metrics",
+        "summary": "Prometheus metrics",
+        "responses": {"200": _answer("Metrics.", {"text/plain": {"schema": {"type": "string"}}})},
+    }
+    return _secured(operation, with_auth)
+
+
+def _secured(operation: dict[str, Any], with_auth: bool) -> dict[str, Any]:
+    if with_auth:
+        operation["security"] = [{"bearer": []}, {"key": []}]
+        operation["responses"]["401"] = _error("A valid API key or token is required")
+    return operation
+
+
+def _form_schema(request_schema: dict[str, Any]) -> dict[str, Any]:
+    """The same fields for multipart/form-data, where clips may be files."""
+    properties = dict(request_schema["properties"])
+    for name in ("spk_audio", "emo_audio"):
+        text = properties[name].get("description", "")
+        properties[name] = {"type": "string", "format": "binary", "description": text}
+    return {**request_schema, "properties": properties}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _answer(
+    text: str, content: dict[str, Any], headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    request_id = {"description": "Id of the request.", "schema": {"type": "string"}}
+    return {
+        "description": text,
+        "headers": {"X-Request-ID": request_id, **(headers or {})},
+        "content": content,
+    }
+
+
+def _error(text: str, *, retry: bool = False) -> dict[str, Any]:
+    headers = (
+        {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+        if retry
+        else None
+    )
+    return _answer(text, {"application/json": {"schema": _ref("ErrorResponse")}}, headers)

@@ -1,0 +1,179 @@
+"""From whatever went wrong to an answer in the common shape.
+
+``{"error": code, "detail": sentence, "errors"?: {field: [sentences]}, "request_id": id}``.
+The text of an exception never reaches a client unless it speaks of the client's own input; the
+log has it under the request id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask import Flask, Response, jsonify
+from gunicorn.http.errors import ParseException
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from app.clips.errors import ClipError, DownloadTimeoutError
+from app.places import PlacesFullError
+from app.request_id import current_request_id
+from app.runner.engine import (
+    AudioError,
+    DeadlineExceededError,
+    EmotionTextUnavailableError,
+    RequestError,
+    TextError,
+)
+from app.runner.errors import (
+    ClientGoneError,
+    NotReadyError,
+    QueueFullError,
+    QueueTimeoutError,
+    ReaderTooSlowError,
+    RunnerError,
+)
+from app.web.errors import (
+    HTTP_ERRORS,
+    ApiError,
+    FieldErrors,
+    client_closed,
+    download_timeout,
+    inference_failed,
+    invalid_audio,
+    model_not_loaded,
+    too_busy,
+    validation_failed,
+)
+from app.web.hooks import trace
+
+log = logging.getLogger(__name__)
+
+EMO_TEXT_UNAVAILABLE = (
+    "This server has no model for emotion from text; use emo_vector or emo_audio."
+)
+DEADLINE_EXCEEDED = (
+    "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
+    "send a shorter text."
+)
+# What the clips of an order are called in the fields of /tts.
+CLIP_FIELDS: Mapping[str, str] = {"speaker": "spk_audio", "emotion": "emo_audio", "": "spk_audio"}
+MAX_ERRORS = 30
+_BODY_HEADERS = frozenset({"content-type", "content-length"})
+
+
+def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) -> ApiError:
+    """What to tell the client of an error between the request and the end of the speech.
+
+    Args:
+        error: any exception; one that nobody expects is logged here.
+        clip_fields: what the route calls the speaker's and the emotion's clip.
+    """
+    if isinstance(error, ClipError | AudioError):
+        return _clip_error(error, clip_fields[error.clip])
+    if isinstance(error, RunnerError):
+        return _runner_error(error)
+    match error:
+        case ApiError():
+            return error
+        case ValidationError():
+            messages: FieldErrors = error.normalized_messages()  # type: ignore[no-untyped-call]
+            return validation_failed(messages)
+        case PlacesFullError():
+            detail = f"Too many {error.what} are going on"
+            return too_busy(f"{error.what}_full", detail, error.retry_after)
+        case DeadlineExceededError():
+            return inference_failed("deadline_exceeded", {"text": [DEADLINE_EXCEEDED]})
+        # These speak of the caller's own input only.
+        case TextError():
+            return validation_failed({"text": [str(error)]}, "text")
+        case RequestError():
+            return validation_failed({"_schema": [str(error)]})
+        case EmotionTextUnavailableError():
+            return validation_failed({"emo_text": [EMO_TEXT_UNAVAILABLE]}, "emo_text")
+    log.error("The synthesis failed", exc_info=error)
+    return inference_failed()
+
+
+def _clip_error(error: ClipError | AudioError, field: str) -> ApiError:
+    if isinstance(error, DownloadTimeoutError):
+        return download_timeout(field, error.reason)
+    if isinstance(error, ClipError):
+        return invalid_audio(field, error.reason, str(error.code))
+    return invalid_audio(field, str(error))
+
+
+def _runner_error(error: RunnerError) -> ApiError:
+    match error:
+        case NotReadyError():
+            return model_not_loaded(error.status, error.retry_after)
+        case QueueTimeoutError():
+            detail = "The server is too busy to answer in time"
+            return too_busy("queue_timeout", detail, error.retry_after)
+        case QueueFullError():
+            return too_busy("queue_full", "The server is busy", error.retry_after)
+        case ClientGoneError() | ReaderTooSlowError():
+            return client_closed()
+    log.error("The engine was lost", exc_info=error)
+    return inference_failed()
+
+
+def problem_body(error: ApiError) -> dict[str, Any]:
+    """The body of an error answer, under the current request's id."""
+    body: dict[str, Any] = {"error": error.code, "detail": error.detail}
+    if error.errors:
+        body["errors"] = _shown(error.errors)
+    body["request_id"] = current_request_id()
+    return body
+
+
+def _shown(errors: FieldErrors) -> FieldErrors:
+    """As many errors as a person reads: an answer is never longer than its request deserves."""
+    if len(errors) <= MAX_ERRORS:
+        return errors
+    first = dict(list(errors.items())[:MAX_ERRORS])
+    return {**first, "_schema": [f"and {len(errors) - MAX_ERRORS} more fields"]}
+
+
+def problem_response(error: ApiError) -> Response:
+    """The answer; needs an application context."""
+    response = jsonify(problem_body(error))
+    response.status_code = error.status
+    response.headers.update(error.headers)
+    return response
+
+
+def register_error_handlers(app: Flask) -> None:
+    """Answer everything that is raised in a request with the one shape."""
+
+    @app.errorhandler(ApiError)
+    def known(error: ApiError) -> Response:
+        trace().refusal = error.reason
+        return problem_response(error)
+
+    @app.errorhandler(ValidationError)
+    def invalid(error: ValidationError) -> Response:
+        return known(api_error(error))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        if status < 400:
+            return cast(Response, error.get_response())  # a redirect is no error
+        code, detail = HTTP_ERRORS.get(status, ("http_error", "The request failed"))
+        if status >= 500:
+            code, detail = "internal_error", "Internal server error"
+        # Allow of a 405, Retry-After and the like stay.
+        kept = {k: v for k, v in error.get_headers() if k.lower() not in _BODY_HEADERS}
+        return problem_response(ApiError(status, code, detail, headers=kept))
+
+    @app.errorhandler(ParseException)
+    def unreadable_body(error: ParseException) -> Response:
+        # Gunicorn finds broken chunks only when the body is read.
+        return problem_response(ApiError(400, *HTTP_ERRORS[400]))
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        log.error("Unexpected error", exc_info=error)
+        return problem_response(ApiError(500, "internal_error", "Internal server error"))

@@ -1,0 +1,99 @@
+"""The body of a stream: the bytes of a file, or server-sent events that carry them."""
+
+from __future__ import annotations
+
+import errno
+import json
+from base64 import b64encode
+from typing import Any, Protocol
+
+from app.routes.answers import SegmentEvent, SummaryEvent
+from app.routes.problems import problem_body
+from app.speech.events import Finished, SegmentReady
+from app.speech.stream_encode import StreamEncoder
+from app.web.errors import ApiError
+
+
+class StreamBrokenError(ConnectionResetError):
+    """The speech failed when a part of it had been sent; the connection must not end cleanly.
+
+    Gunicorn closes a connection that was reset without the last chunk and without a word in the
+    log, where our line about the failure stands already.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the stream broke")
+
+
+class Writer(Protocol):
+    """Makes the body, piece by piece."""
+
+    def start(self) -> bytes:
+        """The first bytes."""
+        ...
+
+    def segment(self, event: SegmentReady) -> bytes:
+        """The bytes for a segment."""
+        ...
+
+    def finished(self, event: Finished) -> bytes:
+        """The last bytes."""
+        ...
+
+    def failed(self, error: ApiError) -> bytes:
+        """The last bytes of a stream that failed, or raises StreamBrokenError."""
+        ...
+
+
+class SoundWriter:
+    """The file itself."""
+
+    def __init__(self, encoder: StreamEncoder) -> None:
+        self._encoder = encoder
+
+    def start(self) -> bytes:
+        return self._encoder.start()
+
+    def segment(self, event: SegmentReady) -> bytes:
+        return self._encoder.encode(event.samples)
+
+    def finished(self, event: Finished) -> bytes:
+        return self._encoder.finish()
+
+    def failed(self, error: ApiError) -> bytes:
+        # Half a sentence must not look like a whole one: without the last chunk, clients notice.
+        raise StreamBrokenError from error
+
+
+class EventWriter:
+    """Server-sent events: ``start``, a ``segment`` each, and ``finished`` or ``error``.
+
+    The ``audio`` of all events, decoded from base64 and joined, is the file.
+    """
+
+    def __init__(self, encoder: StreamEncoder) -> None:
+        self._encoder = encoder
+
+    def start(self) -> bytes:
+        audio = _base64(self._encoder.start())
+        return _event("start", {"content_type": self._encoder.mime, "audio": audio})
+
+    def segment(self, event: SegmentReady) -> bytes:
+        audio = _base64(self._encoder.encode(event.samples))
+        return _event("segment", {**SegmentEvent().dump(event), "audio": audio})
+
+    def finished(self, event: Finished) -> bytes:
+        audio = _base64(self._encoder.finish())
+        return _event("finished", {**SummaryEvent().dump(event), "audio": audio})
+
+    def failed(self, error: ApiError) -> bytes:
+        return _event("error", problem_body(error))
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    # JSON has no line breaks of its own, so one data line holds it.
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode("ascii")

@@ -1,0 +1,252 @@
+"""The one place that touches the engine: what we ask of it, how it is loaded, how it fails.
+
+Importing this module imports numpy, never torch: torch comes with the first
+:func:`load_engine`, in the worker process, after the fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+from indextts import __version__ as VERSION
+from indextts.errors import (
+    AudioError,
+    CancelledError,
+    ConfigError,
+    DeadlineExceededError,
+    EmotionTextUnavailableError,
+    IndexTTSError,
+    ModelFileError,
+    RequestError,
+    TextError,
+)
+from indextts.facts import ModelFacts
+from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, STREAM_QUICK_TOKENS, Option
+from indextts.request import (
+    EMOTIONS,
+    NORMALIZATIONS,
+    Control,
+    Normalization,
+    Progress,
+    ReferenceAudio,
+    SegmentAudio,
+    StageSeconds,
+    SynthesisRequest,
+)
+from indextts.sampling import SamplingChanges
+
+__all__ = [
+    "EMOTIONS",
+    "MAX_SEED",
+    "NORMALIZATIONS",
+    "OPTIONS",
+    "QUICK_TOKENS",
+    "STREAM_QUICK_TOKENS",
+    "VERSION",
+    "AudioError",
+    "CancelledError",
+    "ConfigError",
+    "Control",
+    "DeadlineExceededError",
+    "EmotionTextUnavailableError",
+    "Engine",
+    "EngineOptions",
+    "IndexTTSError",
+    "ModelFacts",
+    "ModelFileError",
+    "Normalization",
+    "Option",
+    "Progress",
+    "ReferenceAudio",
+    "RequestError",
+    "SamplingChanges",
+    "SegmentAudio",
+    "SpeechStream",
+    "StageSeconds",
+    "SynthesisRequest",
+    "TextError",
+]
+
+log = logging.getLogger(__name__)
+
+# Texts that mean a lack of memory: cuBLAS and cuDNN say it in their own words, and cuDNN finds no
+# algorithm where none fits its workspace.
+_MEMORY_MARKS = (
+    "out of memory",
+    "alloc_failed",
+    "allocation_failed",
+    "unable to find an engine to execute this computation",
+)
+# Texts with which CUDA errors speak that leave the context unusable for the whole process.
+_DEVICE_ERROR_MARKS = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "device-side assert")
+
+
+class CacheStats(Protocol):
+    """Counters of the engine's cache of voices."""
+
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+
+
+class SpeechStream(Protocol):
+    """What the service uses of :class:`indextts.stream.SpeechStream`."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+    @property
+    def seconds(self) -> StageSeconds: ...
+
+    def __iter__(self) -> Iterator[SegmentAudio]: ...
+    def __next__(self) -> SegmentAudio: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Engine(Protocol):
+    """What the service uses of :class:`indextts.infer_v2.IndexTTS2`."""
+
+    @property
+    def facts(self) -> ModelFacts: ...
+
+    def stream(self, request: SynthesisRequest, control: Control | None = None) -> SpeechStream:
+        """Speak, segment by segment; asks `control` in every step."""
+        ...
+
+    def cache_stats(self) -> CacheStats:
+        """Counters since the start."""
+        ...
+
+    def release_memory(self) -> None:
+        """Drop what is only kept to save time."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to load an engine; see :class:`app.settings.model.Settings`."""
+
+    model_dir: str
+    device: str
+    precision: str
+    deepspeed: str
+    verbalizer: str
+    normalization: str
+    cache_bytes: int
+
+
+EngineFactory = Callable[[EngineOptions], Engine]
+
+
+def engine_factory(spec: str) -> EngineFactory:
+    """The factory that `spec` (``module:name``) names, or the real engine's for an empty text.
+
+    Raises:
+        ValueError: `spec` names nothing that can be called.
+    """
+    if not spec:
+        return _load_indextts2
+    module, _, name = spec.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"INDEXTTS_ENGINE: cannot import {spec!r}: {error}") from error
+    if not callable(factory):
+        raise ValueError(f"INDEXTTS_ENGINE: {spec!r} cannot be called")
+    return cast(EngineFactory, factory)
+
+
+def _load_indextts2(options: EngineOptions) -> Engine:
+    available = importlib.util.find_spec("deepspeed") is not None
+    log.info("DeepSpeed is %s", "available" if available else "not available")
+    # Imports torch, which belongs into the worker process alone.
+    from indextts.infer_v2 import IndexTTS2
+
+    return IndexTTS2(
+        options.model_dir,
+        device=options.device,
+        precision=options.precision,
+        deepspeed=options.deepspeed,
+        verbalizer=options.verbalizer,
+        normalization=options.normalization,
+        cache_bytes=options.cache_bytes,
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the accelerator ran out of memory; decided by name, so that torch is not needed."""
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(mark in text for mark in _MEMORY_MARKS)
+
+
+def poisons_device(error: BaseException) -> bool:
+    """Whether no further work on the device can be trusted in this process."""
+    if is_out_of_memory(error):
+        return False
+    if any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(mark in text for mark in _DEVICE_ERROR_MARKS)
+
+
+def release_memory(error: BaseException) -> None:
+    """Drop what the frames of a failed attempt hold, and the allocator's cache."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        # Errors that led to this one have frames of their own.
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        link.__traceback__ = None
+        waiting += [link.__cause__, link.__context__]
+    gc.collect()
+    torch = _loaded_torch()
+    if torch is None:
+        return
+    try:
+        torch.cuda.empty_cache()
+    except RuntimeError:
+        # The next attempt will show whether the device still works.
+        log.exception("The GPU's memory could not be released")
+
+
+def device_memory(device: str) -> int:
+    """Bytes that tensors of this process hold on a GPU such as "cuda:1"; 0 on the CPU."""
+    torch = _loaded_torch()
+    if torch is None or not device.startswith("cuda"):
+        return 0
+    return int(torch.cuda.memory_allocated(device))
+
+
+def _loaded_torch() -> Any:
+    """torch when something has imported it and CUDA is in use, else None."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return None
+    return torch

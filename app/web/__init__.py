@@ -1,0 +1,1 @@
+"""What every request meets, whatever its route: hooks, keys, rate limits, logs, errors."""

@@ -1,0 +1,1 @@
+"""Programs that measure; see docs/benchmarks.md and docs/gpu.md."""

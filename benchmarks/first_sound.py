@@ -1,0 +1,190 @@
+"""Seconds to the first sound of ``POST /tts/stream``, and to the last, for some clients at once.
+
+    python benchmarks/first_sound.py                                   # models/demo, own server
+    python benchmarks/first_sound.py --url http://127.0.0.1:8000 --clip voice.wav
+
+For each text and number of clients the same requests are sent to /tts/stream and to /tts, taking
+turns, so that a busy machine slows both.  Compare ratios, not seconds, between machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+VOICE = ROOT / "examples" / "voices" / "en_female.flac"
+_SENTENCES = (
+    "The rain had stopped before the first guests came.",
+    "Someone had already put the chairs back in the garden.",
+    "We sat down under the trees and talked about the journey.",
+    "Nobody wanted to be the first to leave.",
+)
+TEXTS = {
+    "short": _SENTENCES[0],
+    "medium": " ".join(_SENTENCES),
+    "long": " ".join(_SENTENCES * 3),
+}
+HEADER_BYTES = 44
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One stream, and the whole answer that was made in the same round; times in seconds."""
+
+    first_sound: float
+    total: float
+    whole: float
+    audio_seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """Medians over the samples of a text and a number of clients."""
+
+    text: str
+    clients: int
+    audio_seconds: float
+    first_sound: float
+    total: float
+    whole: float
+
+    def markdown(self) -> str:
+        return (
+            f"| {self.text} | {self.clients} | {self.audio_seconds:.1f} | {self.first_sound:.2f} | "
+            f"{self.total:.2f} | {self.first_sound / self.total:.0%} | {self.whole:.2f} |"
+        )
+
+
+HEAD = (
+    "| text | clients | audio s | first sound s | stream s | first / stream | /tts s |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+class Client:
+    """Sends one text both ways."""
+
+    def __init__(self, url: str, clip_hex: str, text: str, timeout: float) -> None:
+        self._url = url
+        self._body = {"text": text, "spk_audio": clip_hex, "format": "wav"}
+        self._timeout = timeout
+
+    def stream(self, seed: int) -> tuple[float, float, int]:
+        """Seconds to the first sound and to the end, and the bytes of sound."""
+        started = time.perf_counter()
+        first, size = 0.0, 0
+        with requests.post(
+            f"{self._url}/tts/stream",
+            json={**self._body, "seed": seed},
+            timeout=self._timeout,
+            stream=True,
+        ) as answer:
+            answer.raise_for_status()
+            for piece in answer.iter_content(None):
+                size += len(piece)
+                if not first and size > HEADER_BYTES:
+                    first = time.perf_counter() - started
+        return first, time.perf_counter() - started, size - HEADER_BYTES
+
+    def whole(self, seed: int) -> float:
+        """Seconds of the answer in one piece."""
+        started = time.perf_counter()
+        answer = requests.post(
+            f"{self._url}/tts",
+            json={**self._body, "seed": seed},
+            headers={"Accept": "audio/wav"},
+            timeout=self._timeout,
+        )
+        answer.raise_for_status()
+        return time.perf_counter() - started
+
+
+def measure(client: Client, clients: int, rounds: int, rate: int) -> list[Sample]:
+    """Let `clients` threads send at once, `rounds` times each way."""
+    samples: list[Sample] = []
+    for first_seed in range(0, rounds * clients, clients):
+        seeds = range(first_seed, first_seed + clients)
+        with ThreadPoolExecutor(clients) as pool:
+            streams = list(pool.map(client.stream, seeds))
+            wholes = list(pool.map(client.whole, seeds))
+        samples += [
+            Sample(first, total, whole, size / 2 / rate)
+            for (first, total, size), whole in zip(streams, wholes, strict=True)
+        ]
+    return samples
+
+
+def row(text: str, clients: int, samples: Sequence[Sample]) -> Row:
+    """The medians."""
+
+    def median(name: str) -> float:
+        return statistics.median(getattr(sample, name) for sample in samples)
+
+    return Row(
+        text,
+        clients,
+        median("audio_seconds"),
+        median("first_sound"),
+        median("total"),
+        median("whole"),
+    )
+
+
+@contextlib.contextmanager
+def target(options: argparse.Namespace) -> Iterator[str]:
+    """URL of the service; without --url a server with the model in --model-dir is started."""
+    if options.url:
+        yield options.url.rstrip("/")
+        return
+    sys.path.insert(0, str(ROOT))
+    from tests.app.gunicorn_server import running_server
+
+    with (
+        tempfile.TemporaryDirectory(prefix="indextts-benchmark-") as folder,
+        running_server(Path(folder), "", engine="", model_dir=options.model_dir) as server,
+    ):
+        yield server.url
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--url", help="a running service; without it one is started")
+    parser.add_argument("--model-dir", default=str(ROOT / "models" / "demo"), help="for that one")
+    parser.add_argument("--clip", type=Path, default=VOICE, help="audio file of the voice")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4], help="(1 2 4)")
+    parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
+    parser.add_argument("--rounds", type=int, default=3, help="each way (3)")
+    parser.add_argument("--timeout", type=float, default=300.0, help="for an answer (300)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the table."""
+    options = parse_arguments(arguments)
+    with target(options) as url:
+        clip_hex = options.clip.read_bytes().hex()
+        rate = requests.get(f"{url}/health", timeout=30).json()["sample_rate"]
+        # The first request encodes the clip; everybody after it finds it encoded.
+        Client(url, clip_hex, TEXTS["short"], options.timeout).whole(0)
+        print(HEAD, flush=True)
+        for name in options.texts:
+            client = Client(url, clip_hex, TEXTS[name], options.timeout)
+            for clients in options.clients:
+                samples = measure(client, clients, options.rounds, rate)
+                print(row(name, clients, samples).markdown(), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

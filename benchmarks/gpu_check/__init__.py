@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/gpu.py``, each a process of its own with a bound in time."""

@@ -1,0 +1,110 @@
+"""The decoder's sessions, opened one beside the other; all that these checks know of its inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from indextts.stages.decoding.cuda_graph import GraphedSession
+from indextts.stages.decoding.recorder import GraphRecorder
+from indextts.stages.decoding.session import Choose, DecodeSession, NativeSession
+from indextts.stages.semantic_gpt import SemanticGPT
+
+
+def free_session(model: SemanticGPT, prefixes: Sequence[Tensor], beams: int) -> DecodeSession:
+    return NativeSession(model, prefixes, beams)
+
+
+def recording_session(
+    model: SemanticGPT, prefixes: Sequence[Tensor], beams: int, recorder: GraphRecorder
+) -> DecodeSession:
+    """Without CUDA there is nothing to record: a free one."""
+    if model.device.type != "cuda":
+        return NativeSession(model, prefixes, beams)
+    return GraphedSession(model, recorder, prefixes, beams)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A decode that is told what to read, so that two of them can be compared step by step.
+
+    Attributes:
+        tokens: int64 [R].
+        stopped: bool [S], never true.
+        scores: float32 [R, V] of the last step.
+    """
+
+    tokens: Tensor
+    stopped: Tensor
+    scores: Tensor
+
+    @property
+    def parents(self) -> Tensor | None:
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class ToldBeams:
+    """The same with rows that change places: parents, int64 [R]."""
+
+    tokens: Tensor
+    stopped: Tensor
+    scores: Tensor
+    parents: Tensor
+
+
+def tell(
+    tokens: Tensor, parents: Tensor | None, sequences: int, vocabulary: int
+) -> tuple[Any, Choose[Any]]:
+    """A first state, and the choice that follows a script.
+
+    Args:
+        tokens: int64 [steps + 1, R], read one row a step.
+        parents: int64 [steps + 1, R] likewise, or None.
+        sequences: S.
+        vocabulary: V.
+    """
+    rows = tokens.shape[1]
+    stopped = torch.zeros(sequences, dtype=torch.bool, device=tokens.device)
+    scores = torch.zeros(rows, vocabulary, device=tokens.device)
+
+    def choose(state: Any, logits: Tensor, noise: Tensor | None, position: Tensor) -> Any:
+        following = (position + 1).view(1)
+        state = replace(state, tokens=tokens.index_select(0, following)[0], scores=logits)
+        if parents is None:
+            return state
+        return replace(state, parents=parents.index_select(0, following)[0])
+
+    if parents is None:
+        return Told(tokens[0].clone(), stopped, scores), choose
+    return ToldBeams(tokens[0].clone(), stopped, scores, parents[0].clone()), choose
+
+
+@dataclass
+class Replays:
+    """Counts up while :func:`count_replays` is open."""
+
+    count: int = 0
+
+
+@contextmanager
+def count_replays() -> Iterator[Replays]:
+    """Count the replays of all recordings of the process."""
+    replays = Replays()
+    recording: Any = torch.cuda.CUDAGraph
+    original = recording.replay
+
+    def replay(graph: Any) -> None:
+        replays.count += 1
+        original(graph)
+
+    recording.replay = replay
+    try:
+        yield replays
+    finally:
+        recording.replay = original

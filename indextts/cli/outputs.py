@@ -1,0 +1,118 @@
+"""Where the command line's speech goes: a file, or standard output while it is being made."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indextts.errors import OutputError
+from indextts.request import SegmentAudio
+from indextts.subtitles import SUBTITLE_FORMATS, SubtitleFormat, segment_cues, subtitles
+from indextts.utils.output_file import SoundFile, check_writable
+from indextts.utils.pcm import pcm16, wav_header
+
+STDOUT = "-"
+
+
+class Output(Protocol):
+    """Takes the segments of one synthesis, in order.
+
+    Attributes:
+        name: of the place, for people.
+    """
+
+    name: str
+
+    def write(self, segment: SegmentAudio) -> None:
+        """Take the next segment, and its pause."""
+        ...
+
+    def finish(self) -> None:
+        """All segments are there."""
+        ...
+
+
+class FileOutput:
+    """A sound file, written when all of it is there.
+
+    Raises:
+        OutputError: it cannot be written there, or not in this format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._file = SoundFile(path)
+        self._rate = 0
+        self._parts: list[NDArray[np.float32]] = []
+
+    def write(self, segment: SegmentAudio) -> None:
+        self._rate = segment.sample_rate
+        self._parts.append(segment.with_pause())
+
+    def finish(self) -> None:
+        self._file.write(np.concatenate(self._parts), self._rate)
+
+
+class PipeOutput:
+    """A WAV for a pipe: the header does not know the length, and each segment goes out at once.
+
+    Raises:
+        OutputError: the pipe is a terminal.
+    """
+
+    name = "standard output"
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        if pipe.isatty():
+            raise OutputError("standard output is a terminal; pipe it into a player or a file")
+        self._pipe = pipe
+        self._started = False
+
+    def write(self, segment: SegmentAudio) -> None:
+        if not self._started:
+            self._pipe.write(wav_header(segment.sample_rate))
+            self._started = True
+        self._pipe.write(pcm16(segment.with_pause()).astype("<i2", copy=False).tobytes())
+        self._pipe.flush()
+
+    def finish(self) -> None:
+        """Everything has been written."""
+
+
+class SubtitleOutput:
+    """A subtitle file beside the sound.
+
+    Raises:
+        OutputError: it cannot be written there, or not in this format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self._format = subtitle_format(path)
+        check_writable(path)
+        self._segments: list[SegmentAudio] = []
+
+    def write(self, segment: SegmentAudio) -> None:
+        self._segments.append(segment)
+
+    def finish(self) -> None:
+        text = subtitles(segment_cues(self._segments), self._format)
+        self._path.write_text(text, encoding="utf-8")
+
+
+def subtitle_format(path: Path) -> SubtitleFormat:
+    """The format that a file's name asks for; raises OutputError where there is none."""
+    for name in SUBTITLE_FORMATS:
+        if path.suffix.lower() == f".{name}":
+            return name
+    raise OutputError(f"{path}: the name of a subtitle file must end in .srt or .vtt")
+
+
+def open_output(name: str) -> Output:
+    """The place that ``--output`` names; "-" is standard output."""
+    return PipeOutput(sys.stdout.buffer) if name == STDOUT else FileOutput(Path(name))

@@ -1,0 +1,64 @@
+"""Parts that compare, on a GPU that is not there: nothing of theirs meets the wrong device.
+
+The whole engine is tried in this way in tests/indextts/test_cuda.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.gpu_check.bench import Bench
+from benchmarks.gpu_check.parts import graphs, loop, robust, stages
+from benchmarks.gpu_check.rows import Outcome, Row, Rows, read_rows
+from tests.indextts import pretend_cuda
+from tests.indextts.pretend_cuda import PretendCuda
+
+
+class FewPrecisions(Bench):
+    """Pretending is slow; the tests of the decoder go through all of them."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        return ("fp32", "fp16")
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    # One of two cards, so that a tensor on the first is found out.
+    with PretendCuda(devices=2) as gpu, torch.inference_mode():
+        recording = type(
+            "Recording",
+            (pretend_cuda._Graph,),
+            {"__init__": lambda self: pretend_cuda._Graph.__init__(self, gpu)},
+        )
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", recording)
+        monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
+        yield FewPrecisions(torch.device("cuda:1"), dry=True, seed=1, model_dir=None, fault=None)
+
+
+Part = Callable[[Rows, Bench], None]
+
+
+def rows_of(part: Part, bench: Bench, path: Path) -> list[Row]:
+    part(Rows("part", path / "rows.jsonl"), bench)
+    return read_rows(path / "rows.jsonl")
+
+
+@pytest.mark.parametrize("part", [graphs, loop, stages], ids=lambda part: part.__name__)
+def test_a_part_is_green(part: object, bench: Bench, tmp_path: Path) -> None:
+    rows = rows_of(part.run, bench, tmp_path)  # type: ignore[attr-defined]
+    assert [row for row in rows if row.outcome is Outcome.FAILED] == []
+    assert any(row.outcome is Outcome.OK for row in rows)
+    if part is not loop:
+        assert any("fp16" in row.name for row in rows)
+
+
+def test_a_failing_recording_is_survived(bench: Bench, tmp_path: Path) -> None:
+    rows = Rows("robust", tmp_path / "rows.jsonl")
+    robust._failing_recording(rows, bench)
+    found = read_rows(tmp_path / "rows.jsonl")
+    assert [row.outcome for row in found] == [Outcome.OK] * 3

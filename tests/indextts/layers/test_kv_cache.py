@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from indextts.layers import kv_cache
+from indextts.layers.gpt2 import GPT2
+from indextts.layers.kv_cache import ALIGNMENT, KVCache
+from tests.indextts.small_models import fill_randomly
+
+LENGTHS = torch.tensor([5, 3])
+
+
+def model() -> GPT2:
+    made = GPT2(16, 2, 3).requires_grad_(False).eval()
+    made.load_state_dict(fill_randomly(made))
+    return made
+
+
+def read(gpt: GPT2, prefix: Tensor, rows: Tensor, cache: KVCache) -> Tensor:
+    """Step through rows [R, n, D] -> [R, n, D]."""
+    steps = [gpt.step(rows[:, i], cache, torch.tensor(i)) for i in range(rows.shape[1])]
+    return torch.stack(steps, dim=1)
+
+
+@pytest.mark.parametrize("windows", [(16,), (8, 16)])
+def test_steps_are_the_causal_pass(windows: tuple[int, ...]) -> None:
+    """Two sequences of different prefixes, two beams each, also where the cache grows."""
+    gpt, beams = model(), 2
+    torch.manual_seed(1)
+    prefix, rows = torch.randn(2, 5, 16), torch.randn(4, 11, 16)
+    cache = KVCache.open(gpt.prefill(prefix, LENGTHS), beams, windows[0])
+    out = []
+    for i in range(rows.shape[1]):
+        if i == cache.window:
+            cache.grow(windows[1])
+        out.append(gpt.step(rows[:, i], cache, torch.tensor(i)))
+    for row in range(4):
+        own = prefix[row // beams, : LENGTHS[row // beams]]
+        whole = gpt(torch.cat((own, rows[row]))[None])[0, len(own) :]
+        torch.testing.assert_close(torch.stack(out)[:, row], whole, atol=1e-5, rtol=1e-5)
+    assert cache.bias.shape[-1] % ALIGNMENT == 0
+    assert cache.start % ALIGNMENT == 0
+
+
+@pytest.mark.parametrize("at_once", [1, 2**20])
+def test_rows_continue_what_their_parents_have_read(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kv_cache, "_MOVED_AT_ONCE", at_once)
+    gpt, parents = model(), torch.tensor([1, 1, 3, 2])
+    torch.manual_seed(1)
+    prefix, rows = torch.randn(2, 5, 16), torch.randn(4, 4, 16)
+    moved, straight = (KVCache.open(gpt.prefill(prefix, LENGTHS), 2, 8) for _ in range(2))
+    read(gpt, prefix, rows[:, :3], moved)
+    moved.reorder(parents, 3)
+    read(gpt, prefix, rows[parents, :3], straight)
+    last = [gpt.step(rows[:, 3], cache, torch.tensor(3)) for cache in (moved, straight)]
+    torch.testing.assert_close(last[0], last[1])
+
+
+def test_what_is_not_there_yet_is_masked() -> None:
+    cache = KVCache.open(model().prefill(torch.randn(2, 5, 16), LENGTHS), 1, 8)
+    model().step(torch.randn(2, 16), cache, torch.tensor(0))
+    real = (cache.bias == 0).flatten(1)
+    assert real.sum(1).tolist() == [6, 4]
+    assert (cache.bias[~real[:, None, None]] == -math.inf).all()
+    assert cache.window == 8
+    cache.grow(4)
+    assert cache.window == 8

@@ -1,0 +1,95 @@
+"""The whole engine on a pretend GPU: placement, waits, recordings, and the codes of the CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from indextts.infer_v2 import IndexTTS2
+from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
+from indextts.sampling import SamplingOptions
+from indextts.stages.decoding import noise
+from indextts.stages.decoding.cuda_graph import GraphedSession
+from indextts.stages.decoding.session import NativeSession
+from tests.indextts.pretend_cuda import PretendCuda
+from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
+
+REQUEST = SynthesisRequest(
+    " ".join(SENTENCES[:2]),
+    ReferenceAudio(voice(1), SAMPLE_RATE),
+    seed=7,
+    max_text_tokens_per_segment=20,
+    segments_per_batch=2,
+    sampling=SamplingOptions(max_mel_tokens=12),
+)
+
+
+@pytest.fixture
+def gpu() -> Iterator[PretendCuda]:
+    with PretendCuda(devices=2) as pretend:
+        yield pretend
+
+
+def codes(result: Synthesis) -> list[list[int]]:
+    return [segment.codes.tolist() for segment in result.segments]
+
+
+@pytest.mark.parametrize(("precision", "beams"), [("fp32", 3), ("fp16", 3), ("bf16", 1)])
+def test_the_second_gpu_speaks_the_codes_of_the_cpu(
+    gpu: PretendCuda,
+    tiny_model_dir: Path,
+    precision: str,
+    beams: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Same numbers drawn, same rounding in attention.
+    monkeypatch.setattr(noise, "_ACCELERATOR_BLOCK", 1)
+    monkeypatch.setattr(NativeSession, "first_window", GraphedSession.first_window)
+    request = replace(REQUEST, sampling=SamplingOptions(num_beams=beams, max_mel_tokens=12))
+    engine = IndexTTS2(tiny_model_dir, device="cuda:1", precision=precision)
+    replays = gpu.replays
+    assert replays > 0, "the warm-up records"
+    result = engine.synthesize(request)
+    assert (engine.device, engine.precision) == ("cuda:1", precision)
+    assert engine.cuda_graphs
+    assert engine.device_notice == ""
+    assert gpu.replays > replays
+    assert not gpu.device_waits
+    on_cpu = IndexTTS2(tiny_model_dir, device="cpu", precision="fp32")
+    if precision != "fp32":
+        on_cpu._networks.gpt.to(engine._networks.gpt.dtype)
+    assert codes(result) == codes(on_cpu.synthesize(request))
+    assert not on_cpu.cuda_graphs
+
+
+def test_an_engine_warms_up_without_a_trace(gpu: PretendCuda, tiny_model_dir: Path) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cuda:1")
+    assert gpu.recordings == 1
+    assert (engine.cache_stats().entries, engine.cache_stats().misses) == (0, 0)
+    cold = IndexTTS2(tiny_model_dir, device="cuda:1", warm_up=False, cuda_graphs="off")
+    assert gpu.recordings == 1
+    assert not cold.cuda_graphs
+    assert codes(cold.synthesize(REQUEST)) == codes(engine.synthesize(REQUEST))
+
+
+def test_threads_share_an_engine(gpu: PretendCuda, tiny_model_dir: Path) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cuda:1", warm_up=False)
+    requests = [replace(REQUEST, text=SENTENCES[1], seed=i) for i in range(2)]
+    alone = [engine.synthesize(request).waveform.tobytes() for request in requests]
+    together: dict[int, bytes] = {}
+
+    def work(index: int) -> None:
+        with gpu.here():
+            together[index] = engine.synthesize(requests[index]).waveform.tobytes()
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(240)
+    assert [together.get(index) for index in range(2)] == alone
+    assert engine.cuda_graphs
