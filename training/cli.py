@@ -258,6 +258,11 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
         own.add_argument(
             "--penalty", type=float, help="repetition penalty that will be decoded with (10)"
         )
+        own.add_argument(
+            "--hold-conditioner",
+            action="store_true",
+            help="keep the imported reading of clips, where there is little speech",
+        )
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -284,7 +289,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     penalty = getattr(args, "penalty", None)
     if penalty is not None:
         recipe = replace(recipe, penalty=penalty)
-    return recipe
+    return replace(recipe, hold_conditioner=getattr(args, "hold_conditioner", False))
 
 
 def _device(args: argparse.Namespace) -> torch.device:

@@ -52,6 +52,8 @@ def test_length_and_rate_of_a_training_can_be_given() -> None:
     wanted = replace(own, gpt=replace(own.gpt, steps=7, rate=0.5))
     assert cli._recipe(given) == wanted
     assert cli._recipe(cli.parser().parse_args(["gpt"])) == own
+    held = cli.parser().parse_args(["gpt", "--hold-conditioner"])
+    assert cli._recipe(held) == replace(own, hold_conditioner=True)
 
 
 def test_status_counts_and_draws(trained_run: Workspace) -> None:

@@ -60,5 +60,5 @@ def test_every_kind_of_text_has_a_row(tmp_path: Path) -> None:
     write_card(work, tiny_recipe(), tmp_path / "card.md")
     text = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "| word | 25.0% |  |" in text
-    assert "2 runs" in text
+    assert "(4 files" in text
     assert "1 of 4 files end inside a sound." in text

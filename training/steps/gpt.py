@@ -89,6 +89,8 @@ class GPTTask(LearnerTask):
         initialise(self.gpt)
         initialise(self.conditioner)
         steady_subsampling(self.conditioner)
+        if setting.recipe.hold_conditioner:
+            self.conditioner.requires_grad_(False)
         self.manners = nn.Linear(self._config.model_dim, len(MANNERS))
         self._properties = table_properties(setting)
         for name, table in self._properties.items():
