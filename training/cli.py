@@ -99,23 +99,50 @@ def _export(args: argparse.Namespace, work: Workspace) -> int:
 
 
 def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
-    from training.evaluation import emotion, floor, run, synthesis
+    from training.evaluation import emotion, floor, run, spelling, synthesis, texts
 
     model = args.model or work.model
     if args.what == "emotion":
         emotion.measure_emotion(work, model, args.voices)
         return 0
-    if args.what == "resynthesis":
+    if args.what == "everyday":
+        return _everyday(args, work, model)
+    if args.what in ("resynthesis", "spelling"):
         from training.steps.common import open_setting
 
         setting = open_setting(work, _recipe(args), _device(args))
+        if args.what == "spelling":
+            spelling.measure_spelling(setting, args.limit, args.runs)
+            return 0
         listing = synthesis.resynthesize(setting, args.limit)
     elif args.what == "teacher":
-        listing = floor.speak_floor(work, args.voices, args.limit, args.threads)
+        listing = floor.speak_floor(
+            work, args.voices, texts.sentences(args.limit), "teacher", args.threads
+        )
     else:
         listing = synthesis.speak_tests(work, model, args.voices, args.limit, args.extra)
         run.score(work.evaluation / "unseen" / "list.jsonl", args.scorer)
     return run.score(listing, args.scorer)
+
+
+def _everyday(args: argparse.Namespace, work: Workspace, model: Path) -> int:
+    """The texts of all kinds: spoken by the teacher where it has not, then by the model."""
+    from training.evaluation import floor, kinds, run, synthesis, texts
+
+    teacher = kinds.load_report(work, "everyday-teacher")
+    if teacher is None and args.voices is not None:
+        listing = floor.speak_floor(
+            work, args.voices, texts.everyday(args.limit), "everyday-teacher", args.threads
+        )
+        if code := run.score(listing, args.scorer):
+            return code
+        kinds.report(work, "everyday-teacher", [listing])
+    listings = synthesis.speak_everyday(work, model, args.voices, args.limit, args.runs)
+    for listing in listings:
+        if code := run.score(listing, args.scorer):
+            return code
+    kinds.report(work, "everyday", listings)
+    return 0
 
 
 def _import(args: argparse.Namespace, work: Workspace) -> int:
@@ -205,10 +232,13 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
             ("resynthesis", "from true codes, before there is a GPT (the gate: WER 0.20)"),
             ("teacher", "the teacher itself: the scorer's floor"),
             ("emotion", "whether emotion clips move speed and pitch"),
+            ("everyday", "the development set: texts of all kinds, the teacher's figures beside"),
+            ("spelling", "the sounds that the GPT's codes spell, on the same texts, unheard"),
         ):
             own_help = {"action": "store_const", "const": option, "dest": "what", "help": text}
             what.add_argument(f"--{option}", **own_help)  # type: ignore[arg-type]
-        own.add_argument("--limit", type=int, default=30, help="sentences of each language")
+        own.add_argument("--limit", type=int, default=30, help="of each language (and kind)")
+        own.add_argument("--runs", type=int, default=2, help="seeds of the everyday texts")
         own.add_argument("--extra", type=int, default=0, help="held-out sentences besides")
         own.add_argument("--model", type=Path, help="default WORK/demo")
         own.add_argument("--scorer", type=Path, default=Path("../shared/tools/score_speech.py"))
@@ -223,9 +253,15 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
             "--minutes", type=float, default=math.inf, help="stop then; the next run goes on"
         )
         own.add_argument("--steps", type=int, help="instead of the recipe's")
+        own.add_argument("--rate", type=float, help="greatest learning rate, likewise")
     if name == "gpt":
         own.add_argument(
             "--penalty", type=float, help="repetition penalty that will be decoded with (10)"
+        )
+        own.add_argument(
+            "--hold-conditioner",
+            action="store_true",
+            help="keep the imported reading of clips, where there is little speech",
         )
 
 
@@ -245,14 +281,15 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     from training.config import RECIPES
 
     recipe = RECIPES[args.recipe]()
-    steps = getattr(args, "steps", None)
-    if steps is not None:
-        schedule = replace(getattr(recipe, args.step), steps=steps)
-        recipe = replace(recipe, **{args.step: schedule})
+    for name in ("steps", "rate"):
+        value = getattr(args, name, None)
+        if value is not None:
+            schedule = replace(getattr(recipe, args.step), **{name: value})
+            recipe = replace(recipe, **{args.step: schedule})
     penalty = getattr(args, "penalty", None)
     if penalty is not None:
         recipe = replace(recipe, penalty=penalty)
-    return recipe
+    return replace(recipe, hold_conditioner=getattr(args, "hold_conditioner", False))
 
 
 def _device(args: argparse.Namespace) -> torch.device:

@@ -78,6 +78,8 @@ class Recipe:
         sharpen_from: steps of an acoustic model with a single step before its critic acts.
         latents: whether the acoustic model hears the GPT's latents.  Without them it depends on the
             codec only and is trained beside the GPT; their projection in the export is zero.
+        hold_conditioner: whether the GPT's reading of clips stays as it was imported.  It learns
+            from speech alone, and a few hundred clips make it forget what thousands taught it.
     """
 
     sizes: Sizes
@@ -93,6 +95,7 @@ class Recipe:
     adversarial_from: int = 10_000
     sharpen_from: int = 100_000
     latents: bool = False
+    hold_conditioner: bool = False
 
 
 def demo_recipe() -> Recipe:
@@ -162,8 +165,8 @@ def sizes(width: int, text_tokens: int, sounds: int) -> Sizes:
         pos_table_len=1000,
         # 6 s; clips are never longer in training.
         cond_valid_frames=300,
-        # A phoneme lasts three to four codes; slow speech twice that.
-        codes_base=60,
+        # A phoneme lasts three to four codes; slow speech twice that; a single word 65 in all.
+        codes_base=30,
         codes_per_text_token=9.0,
     )
     return Sizes(
@@ -199,7 +202,7 @@ def sizes(width: int, text_tokens: int, sounds: int) -> Sizes:
             emo_num=EMO_NUM,
             semantic_layer=4,
             sampling=SamplingOptions(num_beams=1, repetition_penalty=1.0),
-            # The texts are single sentences of at most 90 letters, each with its closing mark.
+            # It has heard longer texts, too, but is best at single sentences with a closing mark.
             segmentation=SegmentationConfig(every_sentence=True, max_tokens=60, closing_mark=True),
             notice=NOTICE,
         ),

@@ -8,6 +8,7 @@ from typing import Any
 
 from training.config import Recipe
 from training.data.spoken import spoken
+from training.evaluation.kinds import load_report, table
 from training.workspace import Workspace, read_rows, read_utterances
 
 # Below these the checkpoint may be the default (issue "A small checkpoint of our own").
@@ -23,9 +24,9 @@ substitute for them: fetch those with `indextts download`.
 Licence: MIT, like the repository. {verdict}
 
 ## Data
-{hours:.2f} h of synthetic speech, {sentences} sentences, {voices} voices (American and British
-English, Mandarin), no recordings of people; and when and how high the same voices would say
-{timed} sentences more. Teacher: Kokoro-82M (Apache-2.0), 8-bit. English
+Synthetic speech only, no recordings of people. The last run heard {hours:.2f} h of it, {sentences}
+sentences in {voices} voices (American and British English, Mandarin), and was told when and how
+high the same voices would say {timed} texts more. Teacher: Kokoro-82M (Apache-2.0), 8-bit. English
 sentences: examples in WordNet 3.0 (Princeton University, WordNet licence). Mandarin sentences:
 templates of ours over the dictionary of jieba (MIT). Readings: misaki's American dictionary
 (Apache-2.0) and pypinyin's tables (MIT); both are part of `phonemes.txt.gz`.
@@ -122,9 +123,24 @@ def _quality(work: Workspace) -> str:
             "| --- | --- | --- | --- | --- |",
             *rows,
             "",
+            *_kinds(work),
             *_other_figures(work),
         )
     )
+
+
+def _kinds(work: Workspace) -> list[str]:
+    """The table of the everyday texts, where they have been spoken."""
+    found = load_report(work, "everyday")
+    if found is None:
+        return []
+    return [
+        f"Errors by kind of text ({found['files']} files of the development set); a text counts no",
+        "worse than one of which nothing is understood:",
+        "",
+        *table(found, load_report(work, "everyday-teacher")),
+        "",
+    ]
 
 
 def _limits(work: Workspace, recipe: Recipe) -> str:

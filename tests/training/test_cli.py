@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ def test_every_step_explains_itself(step: str, capsys: pytest.CaptureFixture[str
         (["speech", "--voices", "nowhere"], "run the step texts"),
         (["export"], "run the step encoder"),
         (["evaluate", "--resynthesis"], "is missing"),
+        (["evaluate", "--spelling"], "is missing"),
         (["pack", "x.tar"], "run the step texts"),
     ],
 )
@@ -42,6 +44,16 @@ def test_a_step_too_early_says_what_to_run(
 def test_a_part_must_be_one_of_n(text: str) -> None:
     with pytest.raises(SystemExit):
         cli.main(["speech", "--part", text])
+
+
+def test_length_and_rate_of_a_training_can_be_given() -> None:
+    given = cli.parser().parse_args(["gpt", "--steps", "7", "--rate", "0.5"])
+    own = RECIPES["demo"]()
+    wanted = replace(own, gpt=replace(own.gpt, steps=7, rate=0.5))
+    assert cli._recipe(given) == wanted
+    assert cli._recipe(cli.parser().parse_args(["gpt"])) == own
+    held = cli.parser().parse_args(["gpt", "--hold-conditioner"])
+    assert cli._recipe(held) == replace(own, hold_conditioner=True)
 
 
 def test_status_counts_and_draws(trained_run: Workspace) -> None:

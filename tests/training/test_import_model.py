@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,15 @@ def test_another_size_is_refused(tmp_path: Path, trained_run: Workspace) -> None
 def test_words_are_taken_first(imported: Workspace) -> None:
     assert imported.lexicon.is_file()
     assert vocabulary_file(imported).is_file()
+
+
+def test_the_conditioner_can_be_held_while_the_gpt_learns(imported: Workspace) -> None:
+    setting = open_tiny(imported)
+    held = replace(setting, recipe=replace(setting.recipe, hold_conditioner=True))
+    task, before = GPTTask(held), load_weights(imported, "gpt")
+    task.begin(before)
+    task.advance(0)
+    after = task.weights()
+    for key, value in before["conditioner"].items():
+        torch.testing.assert_close(after["conditioner"][key], value, atol=0, rtol=0)
+    assert any(not torch.equal(after["gpt"][key], value) for key, value in before["gpt"].items())

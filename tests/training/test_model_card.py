@@ -41,3 +41,24 @@ def test_a_single_step_is_said(tmp_path: Path) -> None:
     moved = {"slow_to_fast": 2.0, "high_to_low": 2.0}
     assert ONE_STEP in card(tmp_path / "one", replace(recipe, sizes=sizes), moved)
     assert ONE_STEP not in card(tmp_path / "many", recipe, moved)
+
+
+def test_every_kind_of_text_has_a_row(tmp_path: Path) -> None:
+    work = Workspace(tmp_path)
+    summary = {"en": {"wer": 0.1}, "zh": {"syllable_error_rate": 0.2}}
+    (work.evaluation / "tests").mkdir(parents=True)
+    (work.evaluation / "tests" / "scores.json").write_text(
+        json.dumps({"summary": summary}), encoding="utf-8"
+    )
+    found = {
+        "errors": {"en": {"word": 0.25, "mean of kinds": 0.25}},
+        "ends_inside_a_sound": 1,
+        "files": 4,
+        "runs": 2,
+    }
+    (work.evaluation / "everyday.json").write_text(json.dumps(found), encoding="utf-8")
+    write_card(work, tiny_recipe(), tmp_path / "card.md")
+    text = (tmp_path / "card.md").read_text(encoding="utf-8")
+    assert "| word | 25.0% |  |" in text
+    assert "(4 files" in text
+    assert "1 of 4 files end inside a sound." in text

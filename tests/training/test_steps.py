@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,20 @@ def test_another_clip_is_of_the_voice_or_of_the_manner(setting: Setting) -> None
     assert len({item.name for item in batch}) == 4
     with pytest.raises(ValueError, match="unseen"):
         Corpus(corpus.items, "unseen")
+
+
+def test_a_manner_that_the_voice_has_not_spoken_in_comes_from_another_voice(
+    setting: Setting,
+) -> None:
+    plain = [i for i in setting.train.items if i.row.voice != "af_one" or i.row.manner == "plain"]
+    corpus = Corpus(plain)
+    fast = next(i for i in setting.train.items if i.row.manner == "fast")
+    silent = replace(fast, row=replace(fast.row, voice="af_one"))
+    choose = chooser(0)
+    for _ in range(20):
+        found = corpus.same_manner(silent, choose)
+        assert found in plain
+        assert found.row.manner == "fast"
 
 
 def test_a_packed_run_goes_on_elsewhere(fresh_run: Workspace, tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def test_codes_say_sound_third_and_melody(units: Units) -> None:
     assert steps.tolist() == [0, 0, plain, plain + REACH, 0, 0, 0, 1, plain, plain]
 
 
+def test_what_comes_after_the_last_symbol_is_a_pause(units: Units) -> None:
+    item = utterance([5, 4], [0.04, 0.10], 0.0, (0, 0, 100, 100, 100, 100, 0))
+    sounds, _, steps = units.parts(units.codes(item, 100.0))
+    assert sounds.tolist() == [3, 3, 2, 2, 2, 0, 0]
+    assert steps.tolist()[5:] == [0, 0]
+
+
 def test_a_pause_has_no_melody(units: Units) -> None:
     item = utterance([6], [0.2], 0.0, (100,) * 10)
     sounds, _, steps = units.parts(units.codes(item, 100.0))

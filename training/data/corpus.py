@@ -54,10 +54,13 @@ class Corpus:
         return _other(self._by_voice.get(item.row.voice, [item]), item, choose)
 
     def same_manner(self, item: Item, choose: random.Random) -> Item:
-        """An utterance spoken in the same manner: half the time of the same voice."""
+        """An utterance spoken in the same manner: half the time of the same voice, where there is
+        one (a sentence without sound may have a voice that has not yet spoken so).
+        """
+        of_any = self._by_manner.get(item.row.manner, [item])
         if choose.random() < 0.5:
-            return _other(self._by_manner.get(item.row.manner, [item]), item, choose)
-        return _other(self._by_both.get((item.row.voice, item.row.manner), [item]), item, choose)
+            return _other(of_any, item, choose)
+        return _other(self._by_both.get((item.row.voice, item.row.manner), of_any), item, choose)
 
     def clip(self, item: Item, frames: int, choose: random.Random) -> list[Item]:
         """The utterance, and others of its voice and manner behind it, until there are so many

@@ -59,7 +59,9 @@ class Units:
         begins = F.pad(item.ends[:-1], (1, 0), value=item.row.start)[places]
         lengths = (item.ends[places] - begins).clamp(min=1e-3)
         thirds = ((middles - begins) / lengths * THIRDS).long().clamp(0, THIRDS - 1)
-        sounds = torch.where(middles < item.row.start, 0, sounds)  # silence in front
+        # Silence in front and behind: also a text without a closing mark ends in a pause.
+        inside = (middles >= item.row.start) & (middles < item.ends[-1])
+        sounds = torch.where(inside, sounds, 0)
         steps = torch.where(sounds > 0, melody(item.row.pitch, frames, usual_pitch), 0)
         return self.join(sounds, thirds, steps)
 

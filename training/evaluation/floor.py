@@ -1,8 +1,8 @@
-"""The teacher's own test sentences: what the scorer makes of speech that is as good as it gets."""
+"""The teacher's own test texts: what the scorer makes of speech that is as good as it gets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from indextts.stages.text.phonemes import load_phoneme_reader
 from indextts.utils.audio_file import write_wav
 from training.data.teacher import RATE, Teacher
 from training.data.voices import MANNERS, SEEN
-from training.steps.texts import LANGUAGES, test_sentences
+from training.evaluation.texts import EvaluationText
 from training.workspace import Workspace, append_row
 
 # Not among the test sentences; what a reference clip says.
@@ -55,20 +55,28 @@ def voice_of(language: str, number: int, voices: Mapping[str, tuple[str, ...]]) 
     return voices[language][number % len(voices[language])]
 
 
-def speak_floor(work: Workspace, voices: Path | None, limit: int, threads: int) -> Path:
-    """Speak the test sentences; returns the list for the scorer."""
+def speak_floor(
+    work: Workspace, voices: Path | None, texts: Sequence[EvaluationText], folder: str, threads: int
+) -> Path:
+    """Speak test texts into a folder of the evaluation; returns the list for the scorer."""
     teacher = make_teacher(work, voices, threads)
-    folder = work.evaluation / "teacher"
-    listing = folder / "list.jsonl"
+    listing = work.evaluation / folder / "list.jsonl"
     listing.unlink(missing_ok=True)
-    for language in LANGUAGES:
-        for number, text in enumerate(test_sentences(language)[:limit]):
-            voice = voice_of(language, number, SEEN)
-            clip = reference_clip(work, teacher, language, voice)
-            name = f"{language}{number:02d}.wav"
-            write_wav(folder / name, _speak(teacher, text, language, voice), RATE)
-            append_row(
-                listing,
-                {"audio": name, "text": text, "language": language, "speaker": str(clip.resolve())},
-            )
+    for text in texts:
+        voice = voice_of(text.language, text.number, SEEN)
+        clip = reference_clip(work, teacher, text.language, voice)
+        sound = _speak(teacher, text.text, text.language, voice)
+        write_wav(listing.parent / f"{text.name}.wav", sound, RATE)
+        append_row(listing, listed(text, clip))
     return listing
+
+
+def listed(text: EvaluationText, clip: Path) -> dict[str, str]:
+    """The row of the scorer's list for a text and the clip of its voice."""
+    return {
+        "audio": f"{text.name}.wav",
+        "text": text.text,
+        "language": text.language,
+        "kind": text.kind,
+        "speaker": str(clip.resolve()),
+    }

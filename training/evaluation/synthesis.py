@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from indextts.stages.vocoder import Vocoder
 from indextts.utils.audio_file import read_audio, write_wav
 from training.data.teacher import Teacher
 from training.data.voices import SEEN, UNSEEN
-from training.evaluation.floor import make_teacher, reference_clip, voice_of
+from training.evaluation.floor import listed, make_teacher, reference_clip, voice_of
+from training.evaluation.texts import EvaluationText, everyday, sentences
 from training.loop import chooser, load_weights
 from training.nets.trainable import make_trainable
 from training.steps.common import Setting
 from training.steps.s2mel import S2MelTask
-from training.steps.texts import LANGUAGES, test_sentences
+from training.steps.texts import LANGUAGES
 from training.workspace import Workspace, append_row, read_utterances, write_atomically
 
 log = logging.getLogger(__name__)
@@ -58,24 +60,12 @@ def speak_tests(
     engine = IndexTTS2(model, device="cpu")
     loaded = time.perf_counter() - start
     teacher = None if voices is None else make_teacher(work, voices, 1)
-    found: list[Spoken] = []
-    for folder, choice in (("tests", SEEN), ("unseen", UNSEEN)):
-        listing = work.evaluation / folder / "list.jsonl"
-        listing.unlink(missing_ok=True)
-        rows = [
-            (lang, i, t) for lang in LANGUAGES for i, t in enumerate(test_sentences(lang)[:limit])
-        ]
-        for language, number, text in tqdm(rows, desc=folder):
-            clip = reference_clip(work, teacher, language, voice_of(language, number, choice))
-            result = engine.synthesize(SynthesisRequest(text, read_audio(clip), seed=SEED))
-            name = f"{language}{number:02d}.wav"
-            write_wav(listing.parent / name, result.waveform, result.sample_rate)
-            append_row(
-                listing,
-                {"audio": name, "text": text, "language": language, "speaker": str(clip.resolve())},
-            )
-            found.append(_figures(f"{folder}/{name}", result))
-    found += _speak_more(work, engine, teacher, extra)
+    texts = sentences(limit)
+    found = [
+        *_speak(work, engine, teacher, texts, "tests", SEEN),
+        *_speak(work, engine, teacher, texts, "unseen", UNSEEN),
+        *_speak_more(work, engine, teacher, extra),
+    ]
     audio, spent = sum(f.seconds for f in found), sum(f.work_seconds for f in found)
     speed = {
         "load_seconds": round(loaded, 2),
@@ -88,6 +78,48 @@ def speak_tests(
     write_atomically(path, (json.dumps(speed, indent=1) + "\n").encode())
     log.info("%s", json.dumps(speed))
     return work.evaluation / "tests" / "list.jsonl"
+
+
+def speak_everyday(
+    work: Workspace, model: Path, voices: Path | None, limit: int, runs: int
+) -> list[Path]:
+    """Speak the everyday texts with seen voices, one run a seed; returns a list for each run.
+
+    Args:
+        limit: texts of each kind and language.
+    """
+    engine = IndexTTS2(model, device="cpu")
+    teacher = None if voices is None else make_teacher(work, voices, 1)
+    listings = []
+    for seed in range(SEED, SEED + runs):
+        folder = f"everyday-{seed}"
+        found = _speak(work, engine, teacher, everyday(limit), folder, SEEN, seed)
+        log.info("%s: %d hit the length bound", folder, sum(one.truncated for one in found))
+        listings.append(work.evaluation / folder / "list.jsonl")
+    return listings
+
+
+def _speak(
+    work: Workspace,
+    engine: IndexTTS2,
+    teacher: Teacher | None,
+    texts: Sequence[EvaluationText],
+    folder: str,
+    choice: Mapping[str, tuple[str, ...]],
+    seed: int = SEED,
+) -> list[Spoken]:
+    """Speak texts into a folder of the evaluation, with a list for the scorer."""
+    listing = work.evaluation / folder / "list.jsonl"
+    listing.unlink(missing_ok=True)
+    found = []
+    for text in tqdm(texts, desc=folder):
+        voice = voice_of(text.language, text.number, choice)
+        clip = reference_clip(work, teacher, text.language, voice)
+        result = engine.synthesize(SynthesisRequest(text.text, read_audio(clip), seed=seed))
+        write_wav(listing.parent / f"{text.name}.wav", result.waveform, result.sample_rate)
+        append_row(listing, listed(text, clip))
+        found.append(_figures(f"{folder}/{text.name}.wav", result))
+    return found
 
 
 def _speak_more(

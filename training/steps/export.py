@@ -31,7 +31,7 @@ from training.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 60_000_000
+MAX_BYTES = 45_000_000
 # A score that no code can be behind.
 NEVER = -100.0
 GENERATOR = "bigvgan_generator.safetensors"

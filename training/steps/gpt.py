@@ -1,8 +1,9 @@
 """Step ``gpt``: text and reference clips to codes, and the latents that go with them.
 
 Trained as it is used.  In decoding the k-th code is fed back with position k + 1, in the latent
-pass with position k (gpt.md 1.2): rows of both kinds are in every batch.  Where decoding punishes
-codes that have occurred, the loss is taken from the scores after that penalty.
+pass with position k (gpt.md 1.2): where the acoustic model hears latents, rows of both kinds are in
+every batch.  Where decoding punishes codes that have occurred, the loss is taken from the scores
+after that penalty.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ class GPTTask(LearnerTask):
         initialise(self.gpt)
         initialise(self.conditioner)
         steady_subsampling(self.conditioner)
+        if setting.recipe.hold_conditioner:
+            self.conditioner.requires_grad_(False)
         self.manners = nn.Linear(self._config.model_dim, len(MANNERS))
         self._properties = table_properties(setting)
         for name, table in self._properties.items():
@@ -103,7 +106,8 @@ class GPTTask(LearnerTask):
         s, choose = self._setting, chooser(self.seed, self.name, index)
         self.gpt.train()
         items = self._sentences.batch(choose, self.schedule.batch)
-        for_latents = [choose.random() < LATENT_ROWS for _ in items]
+        share = LATENT_ROWS if s.recipe.latents else 0.0
+        for_latents = [choose.random() < share for _ in items]
         with autocast(s.device):
             conditions, manner = self._conditions(items, choose)
             logits, targets, guidance = self._run(self._lines(items), conditions, for_latents)
@@ -173,17 +177,16 @@ class GPTTask(LearnerTask):
 
     def _loss(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inside = targets != IGNORED
-        scores = punished = logits.log_softmax(-1)
+        wanted, scores = targets[inside], logits[inside].float()
+        level = scores.new_zeros(())
         penalty = self._setting.recipe.penalty
         if penalty != 1.0:
-            punished = repetition_penalty(scores, seen_codes(targets, self._config), penalty)
-        loss = F.cross_entropy(
-            punished[inside], targets[inside], label_smoothing=SMOOTHING if self.gpt.training else 0
-        )
-        level = loss.new_zeros(())
-        if penalty != 1.0:
-            level = logits.logsumexp(-1)[inside].square().mean()
-        right = (punished.argmax(-1) == targets)[inside].float().mean()
+            level = scores.logsumexp(-1).square().mean()
+            seen = seen_codes(targets, self._config)[inside]
+            scores = repetition_penalty(scores.log_softmax(-1), seen, penalty)
+        smoothing = SMOOTHING if self.gpt.training else 0.0
+        loss = F.cross_entropy(scores, wanted, label_smoothing=smoothing)
+        right = (scores.argmax(-1) == wanted).float().mean()
         return loss, level, right
 
     @torch.inference_mode()

@@ -22,7 +22,8 @@ from training.workspace import Utterance, Workspace, append_row, read_utterances
 
 log = logging.getLogger(__name__)
 
-MIN_SECONDS, MAX_SECONDS = 0.8, 12.0
+# Single words to sentences of thirty.
+MIN_SECONDS, MAX_SECONDS = 0.25, 14.0
 
 
 def make_speech(

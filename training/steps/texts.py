@@ -11,7 +11,7 @@ from pathlib import Path
 from indextts.stages.text.phonemes import PhonemeReader, load_lexicon
 from training.data.voices import MANNER_WEIGHTS, SEEN, UNSEEN
 from training.lexicon import build_lexicon
-from training.texts import english, mandarin
+from training.texts import english, mandarin, shapes
 from training.vocabulary import vocabulary_file, write_vocabulary
 from training.workspace import Utterance, Workspace, write_utterances
 
@@ -32,8 +32,8 @@ def make_texts(work: Workspace, wordnet: Path, count: int, seed: int) -> list[Ut
     reader = PhonemeReader(lexicon)
     tests = {sentence for language in LANGUAGES for sentence in test_sentences(language)}
     streams = {
-        "en": english.sentences(wordnet, lexicon, seed),
-        "zh": mandarin.sentences(reader, seed),
+        "en": shapes.shaped(english.sentences(wordnet, lexicon, seed), shapes.english(), seed),
+        "zh": shapes.shaped(mandarin.sentences(reader, seed), shapes.mandarin(), seed),
     }
     choose = random.Random(f"{seed}/texts")
     rows = []

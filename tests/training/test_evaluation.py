@@ -1,0 +1,109 @@
+"""Figures by kind of text, ends inside a sound, and what codes spell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from indextts.utils.audio_file import write_wav
+from training.evaluation import kinds, spelling, texts
+from training.steps.common import Setting
+from training.workspace import Workspace, append_row
+
+RATE = 16000
+
+
+def tone(seconds: float) -> np.ndarray:
+    time = np.arange(int(seconds * RATE)) / RATE
+    return (0.3 * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
+
+
+def test_the_development_set_has_seventy_texts_of_eight_kinds_a_language() -> None:
+    rows = texts.everyday(99)
+    final = {row.text for row in texts.sentences(30)}
+    assert len({row.text for row in rows}) == len({row.name for row in rows}) == len(rows) == 140
+    assert not final & {row.text for row in rows}
+    for language in ("en", "zh"):
+        own = [row for row in rows if row.language == language]
+        assert len({row.kind for row in own}) == 8
+        closed = [row for row in own if row.kind not in ("open", "word")]
+        assert all(row.text[-1] in ".?!。？！" for row in closed)
+        assert all(row.text[-1].isalpha() for row in own if row.kind == "open")
+    assert len(texts.everyday(2)) == 32
+
+
+def test_a_sound_that_breaks_off_is_found() -> None:
+    silence = np.zeros(RATE // 10, np.float32)
+    fade = tone(0.2) * np.linspace(1, 0, RATE // 5, dtype=np.float32) ** 2
+    assert kinds.ends_inside_a_sound(tone(0.5), RATE)
+    assert not kinds.ends_inside_a_sound(np.concatenate((tone(0.5), silence)), RATE)
+    assert not kinds.ends_inside_a_sound(np.concatenate((tone(0.5), fade)), RATE)
+    assert not kinds.ends_inside_a_sound(silence, RATE)
+    assert not kinds.ends_inside_a_sound(silence[:0], RATE)
+
+
+def english(units: int, errors: int) -> dict[str, object]:
+    return {"language": "en", "units": units, "errors": errors}
+
+
+def test_a_runaway_counts_as_much_as_silence_and_each_kind_alike() -> None:
+    chinese = {"language": "zh", "units": 4, "errors": 4, "syllables": 4, "syllable_errors": 1}
+    rows = [
+        ("short", english(6, 0)), ("short", english(4, 60)), ("word", english(1, 0)),
+        ("word", chinese),
+    ]  # fmt: skip
+    found = kinds.error_shares(rows)
+    assert found["en"] == {"short": 0.4, "word": 0.0, kinds.MEAN: 0.2}
+    assert found["zh"] == {"word": 0.25, kinds.MEAN: 0.25}
+
+
+def test_runs_are_gathered_and_the_teacher_stands_beside(tmp_path: Path) -> None:
+    work = Workspace(tmp_path)
+
+    def run(name: str, errors: int, sound: np.ndarray) -> Path:
+        listing = work.evaluation / name / "list.jsonl"
+        append_row(listing, {"audio": "a.wav", "text": "x", "language": "en", "kind": "short"})
+        write_wav(listing.parent / "a.wav", sound, RATE)
+        scores = {"items": [english(4, errors)]}
+        (listing.parent / "scores.json").write_text(json.dumps(scores), encoding="utf-8")
+        return listing
+
+    quiet = np.concatenate((tone(0.3), np.zeros(RATE // 10, np.float32)))
+    kinds.report(work, "everyday-teacher", [run("teacher", 0, quiet)])
+    found = kinds.report(work, "everyday", [run("1", 1, quiet), run("2", 3, tone(0.3))])
+    assert found == kinds.load_report(work, "everyday")
+    assert (found["errors"]["en"]["short"], found["runs"]) == (0.5, 2)
+    assert (found["ends_inside_a_sound"], found["files"]) == (1, 2)
+    lines = kinds.table(found, kinds.load_report(work, "everyday-teacher"))
+    assert "| short | 50.0% |  | 0.0% |  |" in lines
+    assert lines[-1] == "1 of 2 files end inside a sound (the teacher: 0 of 1)."
+    assert kinds.load_report(work, "nothing") is None
+
+
+def test_codes_are_read_as_sounds(setting: Setting) -> None:
+    units = setting.units
+    zero = torch.zeros(6, dtype=torch.int64)
+    sounds = torch.tensor([0, 3, 3, 0, 3, 5])
+    codes = units.join(sounds, torch.tensor([0, 0, 2, 0, 1, 1]), zero)
+    assert spelling.spelt_sounds(codes, units) == [3, 5]
+    ids = torch.tensor([units.sound_of.tolist().index(s) for s in (3, 3, 5)])
+    assert spelling.wanted_sounds(ids, units) == [3, 5]
+    assert spelling.edit_distance([1, 2, 3], [1, 3, 4]) == 2
+    assert spelling.edit_distance([], [1]) == 1
+
+
+def test_an_untrained_gpt_spells_badly(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        texts.EvaluationText("en-00", "en", 0, "word", "tea now."),
+        texts.EvaluationText("zh-00", "zh", 0, "word", "你好。"),
+        texts.EvaluationText("zh-01", "zh", 1, "paragraph", "你好。"),
+    ]
+    monkeypatch.setattr(spelling, "everyday", lambda limit: rows)
+    monkeypatch.setattr(spelling, "SEEN", {"en": ("af_one",), "zh": ("zf_three",)})
+    found = spelling.measure_spelling(setting, 30, 2)
+    assert set(found["zh"]) == {"word", kinds.MEAN}
+    assert 0.2 < found["en"]["word"] <= 1.0
