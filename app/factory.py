@@ -122,6 +122,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
 
     policy = RunnerPolicy(
         queue_size=settings.queue_size,
+        queue_seconds=settings.queue_seconds,
         oom_fallback=settings.oom_fallback,
         load_failure_seconds=settings.load_failure_seconds,
     )

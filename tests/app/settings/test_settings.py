@@ -73,7 +73,7 @@ def test_values_are_parsed_by_type() -> None:
         ("FETCH_ALLOW", "10.0.0.0/8,home", "'home' is no network"),
         ("FETCH_PORTS", "80,x", "'x' is no port"),
         ("JWT_SECRET", "short", "32 characters"),
-        ("THREADS", "4", "at least 9"),
+        ("THREADS", "4", "at least 35"),
         ("DEVICE", "cuda:1", "INDEXTTS_GPUS=1"),
     ],
 )
@@ -195,9 +195,9 @@ def test_public_addresses_are_known(changes: dict[str, object], public: bool) ->
 
 
 def test_threads_leave_room_beside_the_queue() -> None:
-    assert Settings().thread_count == 37
-    assert Settings(queue_size=20).thread_count == 93
-    assert Settings(threads=12).thread_count == 12
+    assert Settings().thread_count == 33 + 16 + 49 + 9
+    assert Settings(queue_size=4).thread_count == 5 + 5 + 10 + 9
+    assert Settings(threads=12, queue_size=9).thread_count == 12
 
 
 def test_ipv6_addresses_are_bracketed() -> None:
