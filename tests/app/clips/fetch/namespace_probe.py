@@ -1,4 +1,4 @@
-"""Runs in a network namespace of its own: private addresses are there, and somebody listens on them.
+"""Runs in a network namespace of its own, where private addresses listen.
 
     unshare --user --map-root-user --net python -m tests.app.clips.fetch.namespace_probe
 
@@ -48,7 +48,7 @@ class Listeners:
         self.count = 0
         self._selector = selectors.DefaultSelector()
         for port in PORTS:
-            for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104
+            for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
                 listener = socket.socket(family)
                 if family == socket.AF_INET6:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

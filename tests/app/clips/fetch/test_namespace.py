@@ -1,4 +1,4 @@
-"""Hostile URLs against real listeners on private addresses, where a network namespace can be made."""
+"""Hostile URLs against real listeners on private addresses, in a network namespace."""
 
 from __future__ import annotations
 
