@@ -182,6 +182,21 @@ class Settings:
         minimum=0.1,
         maximum=DAY,
     )
+    # Voices
+    voices_dir: str = setting(
+        "auto",
+        "Voices",
+        "Folder of the stored voices. `auto`: `voices` beside the program. One that is empty is "
+        "filled with the clips of `examples/voices`.",
+    )
+    voices_write: bool = setting(
+        False, "Voices", "Let clients add and remove voices (with a key, if keys are set)."
+    )
+    voice_fallback: str = setting(
+        "",
+        "Voices",
+        "Voice for requests that name one that is not there; without it they are refused.",
+    )
     # Requests
     queue_size: int = setting(
         32, "Requests", "Requests that may wait while another is running.", minimum=0, maximum=256

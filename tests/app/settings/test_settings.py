@@ -16,6 +16,7 @@ from app.settings.source import (
     redacted,
     unknown_variables,
 )
+from tests.app.conftest import BASE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -120,7 +121,11 @@ def test_what_excludes_each_other_is_refused() -> None:
 
 @pytest.mark.parametrize("end", ["minimum", "maximum"])
 def test_every_number_has_bounds_with_which_the_service_can_be_built(end: str) -> None:
-    environ = {"INDEXTTS_ENGINE": "tests.app.stand_in_engine:make", "INDEXTTS_THREADS": "0"}
+    environ = {
+        "INDEXTTS_ENGINE": "tests.app.stand_in_engine:make",
+        "INDEXTTS_THREADS": "0",
+        "INDEXTTS_VOICES_DIR": BASE.voices_dir,
+    }
     for name, kind, info in fields():
         if kind in (int, float) and name != "threads":
             assert info.minimum is not None, name
