@@ -49,6 +49,7 @@ class SpeechOrder:
         emo_text: a text from which the emotion is read.
         seed: repeats a result; None draws one.
         normalization: how the text is read; None is the engine's own way.
+        pauses: whether marks of pauses and blank lines are silence.
         options: numbers by the names of :mod:`indextts.options`; None, or no entry, leaves an
             option to its default.
     """
@@ -62,6 +63,7 @@ class SpeechOrder:
     emo_text: str | None = field(default=None, repr=False)
     seed: int | None = None
     normalization: Normalization | None = None
+    pauses: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def request(
@@ -81,6 +83,7 @@ class SpeechOrder:
             emo_text=self.emo_text,
             seed=self.seed,
             normalization=self.normalization,
+            pauses=self.pauses,
             max_audio_seconds=max_audio_seconds,
             sampling=SamplingChanges(**{n: v for n, v in given.items() if n in of_decoder}),
             **{n: v for n, v in given.items() if n not in of_decoder},
