@@ -33,6 +33,9 @@ class Route:
 ROUTES = (
     Route("/tts", ("POST",), "speech"),
     Route("/tts/stream", ("POST",), "stream"),
+    Route("/v1/audio/speech", ("POST",), "stream"),
+    Route("/v1/models", ("GET",), "light"),
+    Route("/v1/models/<name>", ("GET",), "light"),
     Route("/health", ("GET",), "light", quiet=True),
     Route("/health/live", ("GET",), "light", quiet=True),
     Route("/metrics", ("GET",), "hidden", quiet=True),

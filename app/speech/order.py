@@ -47,6 +47,7 @@ class SpeechOrder:
         emotion: a clip whose emotion is taken over.
         emo_vector: strengths of the emotions.
         emo_text: a text from which the emotion is read.
+        use_random: with `emo_vector`, draw the examples of emotions, not the nearest ones.
         seed: repeats a result; None draws one.
         normalization: how the text is read; None is the engine's own way.
         options: numbers by the names of :mod:`indextts.options`; None, or no entry, leaves an
@@ -60,6 +61,7 @@ class SpeechOrder:
     emotion: ClipInput | None = field(default=None, repr=False)
     emo_vector: tuple[float, ...] | None = None
     emo_text: str | None = field(default=None, repr=False)
+    use_random: bool = False
     seed: int | None = None
     normalization: Normalization | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +81,7 @@ class SpeechOrder:
             emotion=emotion,
             emo_vector=self.emo_vector,
             emo_text=self.emo_text,
+            use_random=self.use_random,
             seed=self.seed,
             normalization=self.normalization,
             max_audio_seconds=max_audio_seconds,
