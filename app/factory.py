@@ -19,6 +19,9 @@ from app.metrics import Metrics
 from app.places import Places
 from app.routes import health, metrics, voices
 from app.routes.docs import make_docs_blueprint
+from app.routes.openai import models
+from app.routes.openai.schema import SpeechBody
+from app.routes.openai.speech import make_openai_speech_blueprint
 from app.routes.openapi import openapi_document
 from app.routes.problems import register_error_handlers
 from app.routes.schemas import StreamRequest, TTSRequest
@@ -70,10 +73,13 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     app.register_blueprint(make_tts_blueprint(whole))
     app.register_blueprint(make_stream_blueprint(streamed))
     app.register_blueprint(voices.bp)
+    openai_body = SpeechBody(settings.max_text_chars)
+    app.register_blueprint(make_openai_speech_blueprint(openai_body))
+    app.register_blueprint(models.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(whole, streamed, parts.authenticator.enabled)
+        document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
     if settings.trust_proxy:
         hops = settings.trust_proxy

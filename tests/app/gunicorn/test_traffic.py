@@ -151,6 +151,30 @@ def test_what_gunicorn_refuses_has_the_common_form(
     assert set(answer) == {"error", "detail", "request_id"}
 
 
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET /v1/" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+        (
+            b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 40_000,
+            *(431, "headers_too_large"),
+        ),
+    ],
+    ids=["host", "address", "large"],
+)
+def test_under_v1_gunicorn_refuses_as_openai_does(
+    shared_server: Server, request_bytes: bytes, status: int, code: str
+) -> None:
+    address = ("127.0.0.1", shared_server.port)
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(request_bytes)
+        head, _, body = _read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status)
+    error = json.loads(body)["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, code)
+
+
 def test_http_1_0_needs_no_host(shared_server: Server) -> None:
     with socket.create_connection(("127.0.0.1", shared_server.port), timeout=10) as connection:
         connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
