@@ -18,6 +18,7 @@ from app.places import Places
 from app.routes import health, metrics
 from app.routes.docs import make_docs_blueprint
 from app.routes.openapi import openapi_document
+from app.routes.page import PageFacts, make_page_blueprint
 from app.routes.problems import register_error_handlers
 from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
@@ -67,6 +68,9 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     if settings.docs:
         document = openapi_document(whole, streamed, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
+    if settings.page or settings.docs:
+        facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
+        app.register_blueprint(make_page_blueprint(facts))
     if settings.trust_proxy:
         hops = settings.trust_proxy
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -104,6 +108,17 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         rate_limiter=make_rate_limiter(settings),
         speech=SpeechService(runner, _make_clips(settings), counters, settings.max_answer_seconds),
         streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
+    )
+
+
+def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
+    return PageFacts(
+        needs_key=needs_key,
+        docs=settings.docs,
+        max_text_chars=settings.max_text_chars,
+        # Three bytes are four in base64; the rest of the body is small.
+        max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
+        max_clip_seconds=settings.max_audio_seconds,
     )
 
 

@@ -57,7 +57,7 @@ def test_these_rooms_know_no_web_framework(room: str) -> None:
 
 
 def test_no_route_imports_another() -> None:
-    routes = {"tts", "stream", "health", "metrics", "docs"}
+    routes = {"tts", "stream", "health", "metrics", "docs", "page"}
     for name in routes:
         others = {f"app.routes.{other}" for other in routes - {name}}
         assert not imported(APP / "routes" / f"{name}.py") & others
