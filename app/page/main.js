@@ -18,6 +18,7 @@ const player = new Player();
 const results = new Results(player);
 const state = new State(({ emotion_text: words = false }) => form?.emotion.allowText(words));
 const keys = new KeyPanel(() => stored.load());
+const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let form = null;
 let running = null; // AbortController of what is being spoken
 
@@ -68,6 +69,7 @@ async function submit() {
   busy(true);
   put(find("#status"), "status.waiting");
   const card = results.add(order, player.live());
+  card.root.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
   try {
     const done = await speak(order, player, card, running.signal, (seconds) => {
       put(find("#status"), "status.speaking", { seconds });

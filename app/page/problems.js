@@ -22,7 +22,7 @@ export class FormProblem extends Error {
 
 /** Take all complaints back. */
 export function clearProblems() {
-  for (const place of findAll("#composer .error")) {
+  for (const place of findAll("main .error")) {
     place.hidden = true;
     put(place, "");
   }
