@@ -88,6 +88,7 @@ class SynthesisRequest:
         emo_text: a text from which the Qwen emotion model reads the emotion.
         use_random: with a vector, draw the emotion examples instead of the nearest ones.
         seed: makes the result reproducible; None draws one (it is in the result).
+        speed: factor on the pace of the voice; pauses keep their length.
         interval_silence: pause between segments in ms.
         max_text_tokens_per_segment: longest segment in text tokens.
         quick_streaming_tokens: bound on the first segment; each one after it may be twice as long
@@ -109,6 +110,7 @@ class SynthesisRequest:
     emo_text: str | None = None
     use_random: bool = False
     seed: int | None = None
+    speed: float = options.SPEED.default
     interval_silence: int = options.INTERVAL_SILENCE.default
     max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default
     quick_streaming_tokens: int = options.QUICK_TOKENS.default
@@ -133,6 +135,7 @@ class SynthesisRequest:
         check(
             self.seed is None or 0 <= self.seed <= options.MAX_SEED, "seed must be 0 to 2**63 - 1"
         )
+        options.SPEED.check(self.speed)
         options.INTERVAL_SILENCE.check(self.interval_silence)
         options.MAX_TEXT_TOKENS.check(self.max_text_tokens_per_segment)
         options.QUICK_TOKENS.check(self.quick_streaming_tokens)

@@ -34,6 +34,13 @@ from app.runner.errors import (
     ReaderTooSlowError,
     RunnerError,
 )
+from app.voices.errors import (
+    BadVoiceNameError,
+    UnknownVoiceError,
+    VoiceError,
+    VoicesBusyError,
+    VoiceStorageError,
+)
 from app.web.errors import (
     HTTP_ERRORS,
     ApiError,
@@ -44,7 +51,9 @@ from app.web.errors import (
     invalid_audio,
     model_not_loaded,
     too_busy,
+    unknown_voice,
     validation_failed,
+    voice_storage,
 )
 from app.web.hooks import trace
 
@@ -60,6 +69,7 @@ DEADLINE_EXCEEDED = (
 # What the clips of an order are called in the fields of /tts.
 CLIP_FIELDS: Mapping[str, str] = {"speaker": "spk_audio", "emotion": "emo_audio", "": "spk_audio"}
 MAX_ERRORS = 30
+VOICES_RETRY_SECONDS = 1
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 
@@ -72,6 +82,8 @@ def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) ->
     """
     if isinstance(error, ClipError | AudioError):
         return _clip_error(error, clip_fields[error.clip])
+    if isinstance(error, VoiceError):
+        return _voice_error(error, clip_fields[error.clip])
     if isinstance(error, RunnerError):
         return _runner_error(error)
     match error:
@@ -102,6 +114,20 @@ def _clip_error(error: ClipError | AudioError, field: str) -> ApiError:
     if isinstance(error, ClipError):
         return invalid_audio(field, error.reason, str(error.code))
     return invalid_audio(field, str(error))
+
+
+def _voice_error(error: VoiceError, field: str) -> ApiError:
+    match error:
+        case UnknownVoiceError():
+            return unknown_voice(field, error.reason)
+        case BadVoiceNameError():
+            return validation_failed({field: [error.reason]}, "voice_name")
+        case VoiceStorageError():
+            return voice_storage(error.reason, full=error.full)
+        case VoicesBusyError():
+            return too_busy("voices_busy", error.reason, VOICES_RETRY_SECONDS)
+    log.error("A stored voice failed", exc_info=error)
+    return inference_failed()
 
 
 def _runner_error(error: RunnerError) -> ApiError:

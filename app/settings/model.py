@@ -14,6 +14,9 @@ _PORT = r"[0-9]{1,5}"
 # Threads of a worker that wait for neither the engine nor a clip: they answer /health and
 # /metrics, read bodies, and refuse what does not fit into the queue.
 SPARE_THREADS = 9
+# Each holds a thread while the engine does not care.
+MAX_DOWNLOADS = 15
+MAX_SLOW_READERS = 15
 DAY = 86_400
 
 
@@ -179,9 +182,32 @@ class Settings:
         minimum=0.1,
         maximum=DAY,
     )
+    # Voices
+    voices_dir: str = setting(
+        "auto",
+        "Voices",
+        "Folder of the stored voices. `auto`: `voices` beside the program. One that is empty is "
+        "filled with the clips of `examples/voices`.",
+    )
+    voices_write: bool = setting(
+        False, "Voices", "Let clients add and remove voices (with a key, if keys are set)."
+    )
+    voice_fallback: str = setting(
+        "",
+        "Voices",
+        "Voice for requests that name one that is not there; without it they are refused.",
+    )
     # Requests
     queue_size: int = setting(
-        6, "Requests", "Requests that may wait while another is running.", minimum=0, maximum=256
+        32, "Requests", "Requests that may wait while another is running.", minimum=0, maximum=256
+    )
+    queue_seconds: float = setting(
+        60.0,
+        "Requests",
+        "Longest wait that a request is let in for, by the length of the texts before it; a "
+        "longer one is refused at once.",
+        minimum=0,
+        maximum=DAY,
     )
     request_seconds: float = setting(
         120.0,
@@ -299,7 +325,7 @@ class Settings:
         if 0 < self.threads < self.queue_size + 3:
             raise SettingsError(
                 f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
-                f"{self.queue_size}, or 0 to have it computed"
+                f"{self.queue_size} (INDEXTTS_QUEUE_SIZE), or 0 to have it computed"
             )
 
     def _check_network(self) -> None:
@@ -344,18 +370,19 @@ class Settings:
     @property
     def thread_count(self) -> int:
         """Request threads of a worker."""
-        waiting = 1 + self.queue_size
-        return self.threads or waiting + self.download_places + self.stream_places + SPARE_THREADS
+        if self.threads:
+            return self.threads
+        return 1 + self.queue_size + self.download_places + self.stream_places + SPARE_THREADS
 
     @property
     def download_places(self) -> int:
-        """Clips that may be downloaded at once: as many as may wait for the engine."""
-        return 1 + self.queue_size
+        """Clips that may be downloaded at once: as many as may wait for the engine, to a bound."""
+        return 1 + min(self.queue_size, MAX_DOWNLOADS)
 
     @property
     def stream_places(self) -> int:
         """Streams that may be open at once; their readers may need longer than the engine."""
-        return 2 * (1 + self.queue_size)
+        return 1 + self.queue_size + 1 + min(self.queue_size, MAX_SLOW_READERS)
 
     @property
     def binds(self) -> tuple[str, ...]:

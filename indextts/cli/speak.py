@@ -22,6 +22,7 @@ from indextts.options import (
     MAX_TEXT_TOKENS,
     OPTIONS,
     QUICK_TOKENS,
+    SPEED,
     STREAM_QUICK_TOKENS,
 )
 from indextts.request import NORMALIZATIONS, Control, SegmentAudio, SynthesisRequest
@@ -68,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--subtitles", type=Path, metavar="FILE", help=".srt or .vtt, with the time of each segment"
     )
     output.add_argument("--seed", type=_seed, metavar="N", help="repeat a result exactly")
+    add_option(output, SPEED)
     add_option(output, INTERVAL_SILENCE)
     add_option(output, MAX_TEXT_TOKENS)
     add_option(output, QUICK_TOKENS)
@@ -179,6 +181,7 @@ def _request(args: argparse.Namespace, text: str) -> SynthesisRequest:
         emo_vector=args.emo_vector,
         emo_text=args.emo_text,
         seed=args.seed,
+        speed=args.speed,
         interval_silence=args.interval_silence,
         max_text_tokens_per_segment=args.max_text_tokens_per_segment,
         quick_streaming_tokens=quick,

@@ -109,7 +109,7 @@ class SynthesisRun:
         pauses = (len(segments) - 1) * self.request.interval_silence / 1000
         gpt = self._networks.config.gpt
         codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
-        speech = codes / CODES_PER_SECOND
+        speech = codes / CODES_PER_SECOND / self.request.speed
         if pauses > MAX_PAUSE_SECONDS:
             raise RequestError(
                 f"the pauses between {len(segments)} segments come to {pauses:.0f} s; at most "
@@ -275,6 +275,7 @@ class SynthesisRun:
             voice.prompt,
             noise,
             self._on_step("s2mel", acoustic.config.diffusion_steps, group, count),
+            speed=self.request.speed,
         )
 
     def _on_step(self, stage: str, total: int, group: range, count: int) -> Callable[[int], None]:

@@ -177,7 +177,7 @@ class HummedStream:
                 raise RequestError("more than can be spoken in one request here")
             for index, line in enumerate(lines):
                 self._engine.obey(line, control)
-                yield _tone(line, index, len(lines), self._request.interval_silence)
+                yield _tone(self._request, line, index, len(lines))
         except BaseException as error:
             self._engine.note(type(error).__name__, text)
             raise
@@ -188,8 +188,8 @@ def _seconds_of(line: str) -> float:
     return min(2.0, 0.1 + 0.01 * len(line))
 
 
-def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
-    length = int(RATE * _seconds_of(line))
+def _tone(request: SynthesisRequest, line: str, index: int, count: int) -> SegmentAudio:
+    length = int(RATE * _seconds_of(line) / request.speed)
     wave = 0.3 * np.sin(2 * np.pi * 220 * np.arange(length) / RATE)
     return SegmentAudio(
         index=index,
@@ -199,7 +199,7 @@ def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
         codes=np.zeros(length // 1024, dtype=np.int64),
         waveform=wave.astype(np.float32),
         sample_rate=RATE,
-        pause=RATE * pause // 1000 if index + 1 < count else 0,
+        pause=RATE * request.interval_silence // 1000 if index + 1 < count else 0,
         truncated=False,
         spoken_text="hum",
     )

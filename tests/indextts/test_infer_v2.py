@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from indextts.errors import (
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Progress, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.stages.decoding.bound import usual_codes
 from indextts.stages.synthesis import decoding_groups
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -259,6 +262,22 @@ def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
     assert "length bound of 5 codes" in result.warnings[0]
 
 
+def test_speed_changes_the_pace_and_nothing_else(engine: IndexTTS2) -> None:
+    usual = request(LONG_TEXT, max_text_tokens_per_segment=20)
+    plain = engine.synthesize(usual)
+    assert same(plain, engine.synthesize(replace(usual, speed=1.0)))
+    for speed in (0.5, 0.75, 1.25, 2.0):
+        other = engine.synthesize(replace(usual, speed=speed))
+        for a, b in zip(plain.segments, other.segments, strict=True):
+            assert a.codes.tolist() == b.codes.tolist()
+            assert a.pause == b.pause
+            assert len(b.waveform) == 256 * int(len(b.codes) * Fraction("1.72") / Fraction(speed))
+        assert np.isfinite(other.waveform).all()
+    for speed in (0.49, 2.01, math.nan):
+        with pytest.raises(RequestError, match=r"speed must be 0\.5 to 2"):
+            request(speed=speed)
+
+
 def test_a_request_chooses_how_its_text_is_read(engine: IndexTTS2) -> None:
     assert engine.normalization == "natural"
     text = "hello world. 5 dogs"
@@ -288,6 +307,12 @@ def test_a_checkpoint_says_how_its_texts_are_cut(tiny_model_dir: Path, tmp_path:
     assert [s.spoken_text for s in result.segments] == ["hello.", "how are you?", "fine."]
 
 
+def usual_seconds(engine: IndexTTS2, asked: SynthesisRequest) -> float:
+    segments = engine.networks.text.segments(asked.text, asked.max_text_tokens_per_segment).segments
+    gpt = engine.networks.config.gpt
+    return sum(usual_codes(gpt, len(segment.ids)) for segment in segments) / 50
+
+
 def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> None:
     seen: list[Progress] = []
     long = request(
@@ -305,6 +330,13 @@ def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> No
         engine.synthesize(silent, Control(progress=seen.append))
     assert seen == []
     engine.synthesize(replace(long, interval_silence=200))
+    # Slow speech lasts longer, fast speech less.
+    spoken = replace(long, interval_silence=0, max_audio_seconds=None)
+    seconds = usual_seconds(engine, spoken)
+    for speed, bound in ((0.5, 2.0 * seconds), (2.0, 0.5 * seconds)):
+        engine.synthesize(replace(spoken, speed=speed, max_audio_seconds=1.01 * bound))
+        with pytest.raises(RequestError, match="can be spoken in one request"):
+            engine.synthesize(replace(spoken, speed=speed, max_audio_seconds=0.99 * bound))
 
 
 def test_too_short_a_segment_is_made_again_and_reported(

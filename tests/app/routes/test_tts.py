@@ -100,6 +100,17 @@ def test_json_is_the_rule(client: FlaskClient, clip_hex: str, accept: str) -> No
     assert bytes.fromhex(answer.get_json()["audio_hex"]).startswith(b"fLaC")
 
 
+def test_speed(client: FlaskClient, clip_hex: str) -> None:
+    lengths = {
+        speed: client.post(
+            "/tts", json={"text": "hello", "spk_audio": clip_hex, "speed": speed}
+        ).get_json()["audio_length"]
+        for speed in (0.5, 1, 2.0)
+    }
+    assert lengths[0.5] == pytest.approx(2 * lengths[1], abs=0.01)
+    assert lengths[2.0] == pytest.approx(lengths[1] / 2, abs=0.01)
+
+
 def test_a_form_with_files(client: FlaskClient, clip: bytes) -> None:
     form = {
         "text": "hello",
@@ -171,6 +182,9 @@ def test_a_data_uri(client: FlaskClient, clip: bytes) -> None:
         ({"seed": 2**63}, "seed"),
         ({"seed": 1.5}, "seed"),
         ({"seed": True}, "seed"),
+        ({"speed": 0.49}, "speed"),
+        ({"speed": 2.01}, "speed"),
+        ({"speed": "1"}, "speed"),
         ({"interval_silence": 10_001}, "interval_silence"),
         ({"max_text_tokens_per_segment": 3}, "max_text_tokens_per_segment"),
         ({"temperature": 0}, "temperature"),
