@@ -9,7 +9,11 @@ const INPUTS = {
   text: "#text", emo_text: "#emo-text", emo_alpha: "#emo-alpha",
   speed: "#speed", format: "#format", seed: "#seed",
 };
-const CLIPS = { spk_audio: "#voice", emo_audio: "#emotion-clip", emo_vector: "#sliders" };
+const GROUPS = {
+  spk_audio: "#voice input:checked",
+  emo_audio: "#emotion-clip input:checked",
+  emo_vector: "#sliders input",
+};
 
 /** The form cannot be sent as it stands. */
 export class FormProblem extends Error {
@@ -65,8 +69,7 @@ function showFields(fields) {
   }
   if (names.length === 0) return;
   const [first] = names;
-  const target = INPUTS[first] ?? `${CLIPS[first]} :is(input:checked, input, button)`;
-  find(target)?.focus();
+  find(INPUTS[first] ?? GROUPS[first]).focus();
 }
 
 function showGeneral(error, others) {
