@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from app.clips.fetch.policy import FetchPolicy
 from app.clips.loader import ClipLoader
 from app.metrics import Metrics
 from app.places import Places
-from app.routes import health, metrics
+from app.routes import health, metrics, voices
 from app.routes.docs import make_docs_blueprint
 from app.routes.openapi import openapi_document
 from app.routes.page import PageFacts, make_page_blueprint
@@ -69,6 +70,7 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     whole, streamed = TTSRequest(settings.max_text_chars), StreamRequest(settings.max_text_chars)
     app.register_blueprint(make_tts_blueprint(whole))
     app.register_blueprint(make_stream_blueprint(streamed))
+    app.register_blueprint(voices.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
@@ -103,7 +105,8 @@ def start_engine(
 def _make_services(settings: Settings, runner: InferenceRunner | None) -> Services:
     counters = Metrics()
     runner = runner or _make_runner(settings, counters)
-    voices = _make_voices(settings)
+    stored = _make_voices(settings)
+    clips = _make_clips(settings, stored)
     return Services(
         settings=settings,
         runner=runner,
@@ -113,11 +116,10 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         metrics=counters,
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
-        speech=SpeechService(
-            runner, _make_clips(settings, voices), counters, settings.max_answer_seconds
-        ),
+        speech=SpeechService(runner, clips, counters, settings.max_answer_seconds),
         streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
-        voices=voices,
+        voices=stored,
+        clips=clips,
     )
 
 
@@ -169,7 +171,14 @@ def _make_voices(settings: Settings) -> VoiceStore:
     auto = settings.voices_dir == "auto"
     folder = HOME / "voices" if auto else Path(settings.voices_dir).resolve()
     prepared = prepare(folder, HOME / "examples" / "voices")
-    return VoiceStore(prepared.folder, settings.voice_fallback, settings.fetch_max_bytes)
+    if settings.voices_write and (prepared.in_place or not os.access(prepared.folder, os.W_OK)):
+        log.warning("No voices can be added: the folder %s cannot be written to.", folder)
+    return VoiceStore(
+        prepared.folder,
+        settings.voice_fallback,
+        settings.fetch_max_bytes,
+        read_only=prepared.in_place,
+    )
 
 
 def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:

@@ -25,14 +25,8 @@ export async function health() {
   return (await send("health")).json();
 }
 
-/** The stored voices: [{name, language, description, sample}]. */
-export async function voices() {
-  const answer = await send("v1/audio/voices");
-  if (answer.status === 404) return []; // a server without this route has none
-  const { voices: names = [], details = [] } = await (await checked(answer)).json();
-  const known = new Map(details.map((voice) => [voice.name, voice]));
-  return names.map((name) => known.get(name) ?? { name });
-}
+/** The stored voices: {details: [{name, language, description}], default: a name or null}. */
+export const voices = () => json("v1/audio/voices");
 
 /** The clip of a stored voice, as a Blob. */
 export async function sample(voice) {

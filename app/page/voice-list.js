@@ -35,9 +35,7 @@ export class VoiceList {
   #draw() {
     hush();
     const { list, why } = this.#stored;
-    if (this.chosen === null && list.length > 0) {
-      this.#chosen = (list.find((voice) => speaks(voice, language())) ?? list[0]).name;
-    }
+    if (this.chosen === null) this.#chosen = this.#stored.first(language());
     const filter = find(".filter", this.#root);
     filter.hidden = list.length < FILTER_FROM;
     if (filter.hidden) filter.value = "";
@@ -87,10 +85,6 @@ export function listenButton(called, clip, failed = () => {}) {
   show(false);
   button.addEventListener("click", () => listen(clip, show).catch(failed));
   return button;
-}
-
-function speaks(voice, wanted) {
-  return (voice.language ?? "").toLowerCase().startsWith(wanted);
 }
 
 function languageName(tag) {

@@ -8,7 +8,7 @@ log has it under the request id.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from flask import Flask, Response, jsonify
@@ -38,6 +38,7 @@ from app.voices.errors import (
     BadVoiceNameError,
     UnknownVoiceError,
     VoiceError,
+    VoiceExistsError,
     VoicesBusyError,
     VoiceStorageError,
 )
@@ -53,6 +54,7 @@ from app.web.errors import (
     too_busy,
     unknown_voice,
     validation_failed,
+    voice_exists,
     voice_storage,
 )
 from app.web.hooks import trace
@@ -66,24 +68,39 @@ DEADLINE_EXCEEDED = (
     "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
     "send a shorter text."
 )
-# What the clips of an order are called in the fields of /tts.
-CLIP_FIELDS: Mapping[str, str] = {"speaker": "spk_audio", "emotion": "emo_audio", "": "spk_audio"}
 MAX_ERRORS = 30
 VOICES_RETRY_SECONDS = 1
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 
-def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) -> ApiError:
+@dataclass(frozen=True)
+class FieldNames:
+    """What a route calls the parts of an order; the defaults are those of ``/tts``."""
+
+    text: str = "text"
+    speaker: str = "spk_audio"
+    emotion: str = "emo_audio"
+    emo_text: str = "emo_text"
+
+    def of_clip(self, role: str) -> str:
+        """The field of a clip; `role` is "speaker", "emotion" or, where nobody knows, empty."""
+        return self.emotion if role == "emotion" else self.speaker
+
+
+TTS_FIELDS = FieldNames()
+
+
+def api_error(error: Exception, names: FieldNames = TTS_FIELDS) -> ApiError:
     """What to tell the client of an error between the request and the end of the speech.
 
     Args:
         error: any exception; one that nobody expects is logged here.
-        clip_fields: what the route calls the speaker's and the emotion's clip.
+        names: of the route's fields.
     """
     if isinstance(error, ClipError | AudioError):
-        return _clip_error(error, clip_fields[error.clip])
+        return _clip_error(error, names.of_clip(error.clip))
     if isinstance(error, VoiceError):
-        return _voice_error(error, clip_fields[error.clip])
+        return _voice_error(error, names.of_clip(error.clip))
     if isinstance(error, RunnerError):
         return _runner_error(error)
     match error:
@@ -96,14 +113,14 @@ def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) ->
             detail = f"Too many {error.what} are going on"
             return too_busy(f"{error.what}_full", detail, error.retry_after)
         case DeadlineExceededError():
-            return inference_failed("deadline_exceeded", {"text": [DEADLINE_EXCEEDED]})
+            return inference_failed("deadline_exceeded", {names.text: [DEADLINE_EXCEEDED]})
         # These speak of the caller's own input only.
         case TextError():
-            return validation_failed({"text": [str(error)]}, "text")
+            return validation_failed({names.text: [str(error)]}, "text")
         case RequestError():
             return validation_failed({"_schema": [str(error)]})
         case EmotionTextUnavailableError():
-            return validation_failed({"emo_text": [EMO_TEXT_UNAVAILABLE]}, "emo_text")
+            return validation_failed({names.emo_text: [EMO_TEXT_UNAVAILABLE]}, "emo_text")
     log.error("The synthesis failed", exc_info=error)
     return inference_failed()
 
@@ -120,6 +137,8 @@ def _voice_error(error: VoiceError, field: str) -> ApiError:
     match error:
         case UnknownVoiceError():
             return unknown_voice(field, error.reason)
+        case VoiceExistsError():
+            return voice_exists(field, error.reason)
         case BadVoiceNameError():
             return validation_failed({field: [error.reason]}, "voice_name")
         case VoiceStorageError():

@@ -161,7 +161,7 @@ def add_cors_headers(response: Response, origins: tuple[str, ...]) -> None:
         "Retry-After"
     )
     if request.method == "OPTIONS":
-        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
         headers["Access-Control-Allow-Headers"] = (
             f"Authorization, Content-Type, X-API-Key, {HEADER}"
         )

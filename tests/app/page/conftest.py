@@ -94,18 +94,6 @@ class Visit:
             self.foreign.append(url)
 
 
-N = ["en_british", "en_female", "en_male", "zh_female", "zh_male", "zh_young"]
-VOICES = lambda r: (
-    r.fulfill(
-        json={
-            "voices": N,
-            "details": [{"name": n, "language": n[:2], "description": "x"} for n in N],
-        }
-    )
-    if "Authorization" not in r.request.headers or True
-    else None
-)
-SAMPLE = lambda r: r.fulfill(body=wave_bytes(3), content_type="audio/wav")
 Visitor = Callable[..., Page]
 
 
@@ -132,8 +120,6 @@ def visit(browser: Browser) -> Iterator[Visitor]:
             context.set_default_timeout(WAIT_MS)
             if script:
                 context.add_init_script(script)
-            context.route("**/v1/audio/voices", VOICES)  # TEMPORARY
-            context.route("**/sample", SAMPLE)  # TEMPORARY
             page = context.new_page()
             seen = Visit(page, expected)
             visits.append(seen)

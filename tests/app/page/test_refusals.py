@@ -91,7 +91,7 @@ def test_a_server_that_is_gone_is_told(server: Server, visit: Visitor) -> None:
 def test_without_stored_voices_one_brings_ones_own(server: Server, visit: Visitor) -> None:
     script = """const plain = window.fetch;
       window.fetch = async (path, options) => path === "v1/audio/voices"
-        ? new Response("{}", { status: 404 }) : plain(path, options);"""
+        ? Response.json({ details: [], default: null }) : plain(path, options);"""
     page = visit(server, script=script)
     expect(page.locator("#voice .drop")).to_be_visible()
     speak(page, "No voice.")

@@ -18,6 +18,9 @@ def test_it_is_openapi_3_1_with_all_routes(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/tts",
         "/tts/stream",
+        "/v1/audio/voices",
+        "/v1/audio/voices/{name}",
+        "/v1/audio/voices/{name}/sample",
         "/health",
         "/health/live",
         "/metrics",
