@@ -23,6 +23,7 @@ from app.routes.openai import models
 from app.routes.openai.schema import SpeechBody
 from app.routes.openai.speech import make_openai_speech_blueprint
 from app.routes.openapi import openapi_document
+from app.routes.page import PageFacts, make_page_blueprint
 from app.routes.problems import register_error_handlers
 from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
@@ -81,6 +82,9 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     if settings.docs:
         document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
+    if settings.page or settings.docs:
+        facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
+        app.register_blueprint(make_page_blueprint(facts))
     if settings.trust_proxy:
         hops = settings.trust_proxy
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -122,6 +126,17 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
         voices=stored,
         clips=clips,
+    )
+
+
+def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
+    return PageFacts(
+        needs_key=needs_key,
+        docs=settings.docs,
+        max_text_chars=settings.max_text_chars,
+        # Three bytes are four in base64; the rest of the body is small.
+        max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
+        max_clip_seconds=settings.max_audio_seconds,
     )
 
 

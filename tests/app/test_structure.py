@@ -61,7 +61,7 @@ def test_these_rooms_know_no_web_framework(room: str) -> None:
 
 
 def test_no_route_imports_another() -> None:
-    routes = {"tts", "stream", "voices", "health", "metrics", "docs"}
+    routes = {"tts", "stream", "voices", "health", "metrics", "docs", "page"}
     routes |= {"openai.speech", "openai.models"}
     for name in routes:
         others = {f"app.routes.{other}" for other in routes - {name}}
