@@ -123,7 +123,10 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
         speech=SpeechService(runner, clips, counters, settings.max_answer_seconds),
-        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
+        # A caller's burst may fill the queue, whoever reads it slowly.
+        streams=Places(
+            "streams", settings.stream_places, 1 + settings.queue_size, STREAM_RETRY_SECONDS
+        ),
         voices=stored,
         clips=clips,
     )
@@ -162,11 +165,6 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
     return InferenceRunner(load, policy, exit_process, counters)
 
 
-def _places(what: str, places: int, retry_seconds: float) -> Places:
-    """Places of which one caller may have half."""
-    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
-
-
 def _make_voices(settings: Settings) -> VoiceStore:
     """The stored voices, with their folder filled if it was empty."""
     if settings.voice_fallback:
@@ -200,5 +198,8 @@ def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    places = _places("downloads", settings.download_places, settings.fetch_seconds)
+    downloads = settings.download_places
+    places = Places(
+        "downloads", downloads, max(1, downloads // 2), math.ceil(settings.fetch_seconds)
+    )
     return ClipLoader(policy, limits, places, voices)
