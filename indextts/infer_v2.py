@@ -251,6 +251,7 @@ class IndexTTS2:
         verbose: bool = False,
         max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
         seed: int | None = None,
+        speed: float = options.SPEED.default,
         **generation: Any,
     ) -> str | tuple[int, NDArray[np.int16]]:
         """Speak a text, with the argument names of the reference implementation.
@@ -273,6 +274,7 @@ class IndexTTS2:
             verbose: log the seconds of each stage.
             max_text_tokens_per_segment: longest segment.
             seed: makes the result reproducible.
+            speed: factor on the pace of the voice.
             generation: fields of SamplingChanges; `do_sample` is ignored, as in the reference.
 
         Returns:
@@ -295,6 +297,7 @@ class IndexTTS2:
             emo_text=by_text,
             use_random=use_random,
             seed=seed,
+            speed=speed,
             interval_silence=max(interval_silence, 0),
             max_text_tokens_per_segment=max_text_tokens_per_segment,
             sampling=SamplingChanges(**generation),

@@ -67,6 +67,9 @@ class Option(Generic[T]):
 
 
 EMO_ALPHA = Option("emo_alpha", 1.0, 0.0, 1.0, "Strength of the emotion.")
+SPEED = Option(
+    "speed", 1.0, 0.5, 2.0, "How fast it is spoken: 2 takes half the time; pauses stay as they are."
+)
 INTERVAL_SILENCE = Option("interval_silence", 200, 0, 10_000, "Pause between segments.", unit="ms")
 MAX_TEXT_TOKENS = Option(
     "max_text_tokens_per_segment", 120, 4, 600, "Longest segment in text tokens."
@@ -117,6 +120,7 @@ MAX_MEL_TOKENS = Option(
 
 OPTIONS: tuple[Option[Any], ...] = (
     EMO_ALPHA,
+    SPEED,
     INTERVAL_SILENCE,
     MAX_TEXT_TOKENS,
     QUICK_TOKENS,

@@ -23,7 +23,8 @@ STREAM_FORMATS = ("wav", "pcm", "mp3", "ogg", "opus", "flac")
 Fields = dict[str, fields.Field[Any]]
 _AUDIO_HELP = (
     "An http, https or ftp URL; the bytes of an audio file as hexadecimal digits (even number, "
-    "more than 100); or a base64 `data:` URI. In multipart/form-data also a file."
+    "more than 100); a base64 `data:` URI; or `voice:NAME` for a stored voice. In "
+    "multipart/form-data also a file."
 )
 
 
@@ -45,6 +46,15 @@ class Whole(fields.Integer):
         if not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return super()._validated(value)
+
+
+class Flag(fields.Boolean):
+    """A JSON boolean; text and numbers are refused."""
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **more)
 
 
 class ShortList(fields.List[Any]):
@@ -138,6 +148,14 @@ class SpeechRequest(Schema):
         metadata={
             "description": "How the text is read: natural, as a person reads it; reference, as the "
             "original implementation does; off, for a text that is spoken as it stands."
+        },
+    )
+
+    pauses = Flag(
+        load_default=True,
+        metadata={
+            "description": 'Whether [pause 500ms], <break time="0.5s"/> and blank lines in the '
+            "text are silence of that length, exactly."
         },
     )
 

@@ -46,13 +46,14 @@ class PromptCondition:
     style: Tensor
 
 
-def frames_of(codes: int, frames_per_code: float) -> int:
+def frames_of(codes: int, frames_per_code: float, speed: float = 1.0) -> int:
     """Mel frames of a number of codes: the exact product, cut to an integer.
 
     The ratio is taken as the decimal number that it was written as, so 1.72 is 172/100.  The
-    reference multiplies in float32; up to 1815 codes both give the same.
+    reference multiplies in float32; up to 1815 codes both give the same.  It knows no `speed`,
+    by which the number of frames is divided.
     """
-    return math.floor(codes * Fraction(str(frames_per_code)))
+    return math.floor(codes * Fraction(str(frames_per_code)) / Fraction(str(speed)))
 
 
 class AcousticModel(nn.Module):
@@ -96,6 +97,7 @@ class AcousticModel(nn.Module):
         on_step: Callable[[int], None] | None = None,
         steps: int | None = None,
         guidance: float | None = None,
+        speed: float = 1.0,
     ) -> list[Tensor]:
         """Mels of segments in one voice; each is the same as if it were made alone.
 
@@ -103,20 +105,21 @@ class AcousticModel(nn.Module):
             latents: float [n_i, D] each, the language model's hidden states (any float type).
             code_embeddings: float [n_i, H] each, the codec's vectors of the codes.
             prompt: the voice.
-            noise: float32 standard normal [1, M, Tr + frames_of(n_i)] of each segment; a function
-                is not asked for segments without frames.
+            noise: float32 standard normal [1, M, Tr + frames_of(n_i, ...)] of each segment; a
+                function is not asked for segments without frames.
             on_step: called before each step of the sampler; what it raises ends the work.
             steps: Euler steps, None for the configured number.
             guidance: guidance rate, None for the configured one.
+            speed: pace of the voice; 2 makes half as many frames.
 
         Returns:
-            float32 [M, Tg_i] each, on the model's device; [M, 0] where n_i is 0.
+            float32 [M, Tg_i] each, on the model's device; [M, 0] where there are no frames.
 
         Raises:
             GenerationError: prompt and segment together have more frames than positions.
         """
         bands, prompt_frames = prompt.mel.shape[1:]
-        counts = [frames_of(len(row), self.config.frames_per_code) for row in latents]
+        counts = [frames_of(len(row), self.config.frames_per_code, speed) for row in latents]
         self._check_room(prompt_frames, counts)
         busy = [index for index, count in enumerate(counts) if count]
         results = [torch.zeros(bands, 0, device=self.device) for _ in counts]

@@ -3,7 +3,8 @@
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
 beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, ``[silent]`` for a text
-with nothing to speak, ``[noise 5]`` writes lines to stderr, and ``[die]`` ends the process.
+with nothing to speak, ``[noise 5]`` writes lines to stderr, ``[lead 500]`` is silent for so many
+milliseconds before the first line, if pauses are on, and ``[die]`` ends the process.
 ``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
 file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
 (a file that gets a line for each start and end) steer the process.
@@ -177,7 +178,7 @@ class HummedStream:
                 raise RequestError("more than can be spoken in one request here")
             for index, line in enumerate(lines):
                 self._engine.obey(line, control)
-                yield _tone(line, index, len(lines), self._request.interval_silence)
+                yield _tone(self._request, line, index, len(lines))
         except BaseException as error:
             self._engine.note(type(error).__name__, text)
             raise
@@ -188,8 +189,10 @@ def _seconds_of(line: str) -> float:
     return min(2.0, 0.1 + 0.01 * len(line))
 
 
-def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
-    length = int(RATE * _seconds_of(line))
+def _tone(request: SynthesisRequest, line: str, index: int, count: int) -> SegmentAudio:
+    length = int(RATE * _seconds_of(line) / request.speed)
+    command, _, value = _command(line).partition(" ")
+    lead = int(value) if command == "lead" else 0
     wave = 0.3 * np.sin(2 * np.pi * 220 * np.arange(length) / RATE)
     return SegmentAudio(
         index=index,
@@ -199,7 +202,8 @@ def _tone(line: str, index: int, count: int, pause: int) -> SegmentAudio:
         codes=np.zeros(length // 1024, dtype=np.int64),
         waveform=wave.astype(np.float32),
         sample_rate=RATE,
-        pause=RATE * pause // 1000 if index + 1 < count else 0,
+        pause=RATE * request.interval_silence // 1000 if index + 1 < count else 0,
         truncated=False,
         spoken_text="hum",
+        lead=RATE * lead // 1000 if index == 0 and request.pauses else 0,
     )

@@ -57,6 +57,34 @@ def test_frames_are_exact_and_those_of_the_reference() -> None:
     assert frames_of(10, 0.3) == 3
 
 
+def test_frames_are_divided_by_the_speed_and_exact_at_one() -> None:
+    for codes in range(1816):
+        assert frames_of(codes, 1.72, 1.0) == frames_of(codes, 1.72)
+        assert frames_of(codes, 1.72, 0.5) == 344 * codes // 100
+        assert frames_of(codes, 1.72, 1.25) == 1376 * codes // 1000
+    # 1.1 is 11/10, whatever its nearest double is.
+    assert frames_of(11, 1.0, 1.1) == 10
+
+
+def test_speed_stretches_what_is_said_and_nothing_else() -> None:
+    model = small_model()
+    prompt = prompt_of(model)
+    latents, embeddings = segments(9, 4)
+    usual = model.mels(latents, embeddings, prompt, noise_of)
+    spelled = model.mels(latents, embeddings, prompt, noise_of, speed=1.0)
+    assert all(torch.equal(a, b) for a, b in zip(usual, spelled, strict=True))
+    for speed, frames in ((0.5, (30, 13)), (1.5, (10, 4)), (2.0, (7, 3))):
+        mels = model.mels(latents, embeddings, prompt, noise_of, speed=speed)
+        assert tuple(mel.shape[1] for mel in mels) == frames
+        alone = model.mels(
+            latents[1:], embeddings[1:], prompt, lambda _, n: noise_of(1, n), speed=speed
+        )
+        assert_close(mels[1], alone[0], 1e-5)
+    # A single code may be too short to be heard.
+    (nothing,) = model.mels(*segments(1), prompt, noise_of, speed=2.0)
+    assert nothing.shape == (8, 0)
+
+
 def test_segments_of_a_batch_are_as_alone() -> None:
     model = small_model()
     prompt = prompt_of(model)
@@ -131,6 +159,9 @@ def test_positions_are_limited() -> None:
     assert model.mels(latents, embeddings, prompt, noise_of)[0].shape == (8, 15)
     with pytest.raises(GenerationError, match=r"5 mel frames and a segment 17.*20"):
         model.mels(*segments(10), prompt, noise_of)
+    assert model.mels(*segments(10), prompt, noise_of, speed=1.2)[0].shape == (8, 14)
+    with pytest.raises(GenerationError, match="a segment 16"):
+        model.mels(latents, embeddings, prompt, noise_of, speed=0.95)
 
 
 def test_noise_of_the_wrong_shape_is_refused() -> None:
