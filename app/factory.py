@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -31,8 +32,12 @@ from app.runner.process import exit_process
 from app.runner.runner import InferenceRunner, RunnerPolicy
 from app.runner.watchdog import Watchdog
 from app.services import KEY, Services, services_of
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.speech.service import SpeechService
+from app.voices.bundled import prepare
+from app.voices.errors import BadVoiceNameError
+from app.voices.names import check_name
+from app.voices.store import VoiceStore
 from app.web.auth import make_authenticator
 from app.web.hooks import register_request_hooks
 from app.web.rate_limit import make_rate_limiter
@@ -40,6 +45,7 @@ from app.web.rate_limit import make_rate_limiter
 log = logging.getLogger(__name__)
 
 STREAM_RETRY_SECONDS = 5
+HOME = Path(__file__).resolve().parents[1]
 
 
 def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flask:
@@ -99,6 +105,7 @@ def start_engine(
 def _make_services(settings: Settings, runner: InferenceRunner | None) -> Services:
     counters = Metrics()
     runner = runner or _make_runner(settings, counters)
+    voices = _make_voices(settings)
     return Services(
         settings=settings,
         runner=runner,
@@ -108,8 +115,11 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         metrics=counters,
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
-        speech=SpeechService(runner, _make_clips(settings), counters, settings.max_answer_seconds),
+        speech=SpeechService(
+            runner, _make_clips(settings, voices), counters, settings.max_answer_seconds
+        ),
         streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
+        voices=voices,
     )
 
 
@@ -128,6 +138,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
 
     policy = RunnerPolicy(
         queue_size=settings.queue_size,
+        queue_seconds=settings.queue_seconds,
         oom_fallback=settings.oom_fallback,
         load_failure_seconds=settings.load_failure_seconds,
     )
@@ -139,7 +150,20 @@ def _places(what: str, places: int, retry_seconds: float) -> Places:
     return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
 
 
-def _make_clips(settings: Settings) -> ClipLoader:
+def _make_voices(settings: Settings) -> VoiceStore:
+    """The stored voices, with their folder filled if it was empty."""
+    if settings.voice_fallback:
+        try:
+            check_name(settings.voice_fallback)
+        except BadVoiceNameError as error:
+            raise SettingsError(f"INDEXTTS_VOICE_FALLBACK: {error.reason}") from None
+    auto = settings.voices_dir == "auto"
+    folder = HOME / "voices" if auto else Path(settings.voices_dir).resolve()
+    prepared = prepare(folder, HOME / "examples" / "voices")
+    return VoiceStore(prepared.folder, settings.voice_fallback, settings.fetch_max_bytes)
+
+
+def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:
     policy = FetchPolicy(
         total_seconds=settings.fetch_seconds,
         max_bytes=settings.fetch_max_bytes,
@@ -153,4 +177,4 @@ def _make_clips(settings: Settings) -> ClipLoader:
         max_channels=settings.max_audio_channels,
     )
     places = _places("downloads", settings.download_places, settings.fetch_seconds)
-    return ClipLoader(policy, limits, places)
+    return ClipLoader(policy, limits, places, voices)

@@ -12,6 +12,7 @@ from app.runner.runner import InferenceRunner
 from app.runner.watchdog import Watchdog
 from app.settings import Settings
 from app.speech.service import SpeechService
+from app.voices.store import VoiceStore
 from app.web.auth import Authenticator
 from app.web.rate_limit import RateLimiter
 
@@ -30,6 +31,7 @@ class Services:
     rate_limiter: RateLimiter | None
     speech: SpeechService
     streams: Places
+    voices: VoiceStore
 
 
 def services() -> Services:

@@ -33,6 +33,13 @@ from app.runner.errors import (
     ReaderTooSlowError,
     RunnerError,
 )
+from app.voices.errors import (
+    BadVoiceNameError,
+    UnknownVoiceError,
+    VoiceError,
+    VoicesBusyError,
+    VoiceStorageError,
+)
 from app.web.error_bodies import error_body, error_status
 from app.web.errors import (
     HTTP_ERRORS,
@@ -44,7 +51,9 @@ from app.web.errors import (
     invalid_audio,
     model_not_loaded,
     too_busy,
+    unknown_voice,
     validation_failed,
+    voice_storage,
 )
 from app.web.hooks import trace
 
@@ -57,6 +66,7 @@ DEADLINE_EXCEEDED = (
     "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
     "send a shorter text."
 )
+VOICES_RETRY_SECONDS = 1
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 
@@ -86,6 +96,8 @@ def api_error(error: Exception, names: FieldNames = TTS_FIELDS) -> ApiError:
     """
     if isinstance(error, ClipError | AudioError):
         return _clip_error(error, names.of_clip(error.clip))
+    if isinstance(error, VoiceError):
+        return _voice_error(error, names.of_clip(error.clip))
     if isinstance(error, RunnerError):
         return _runner_error(error)
     match error:
@@ -116,6 +128,20 @@ def _clip_error(error: ClipError | AudioError, field: str) -> ApiError:
     if isinstance(error, ClipError):
         return invalid_audio(field, error.reason, str(error.code))
     return invalid_audio(field, str(error))
+
+
+def _voice_error(error: VoiceError, field: str) -> ApiError:
+    match error:
+        case UnknownVoiceError():
+            return unknown_voice(field, error.reason)
+        case BadVoiceNameError():
+            return validation_failed({field: [error.reason]}, "voice_name")
+        case VoiceStorageError():
+            return voice_storage(error.reason, full=error.full)
+        case VoicesBusyError():
+            return too_busy("voices_busy", error.reason, VOICES_RETRY_SECONDS)
+    log.error("A stored voice failed", exc_info=error)
+    return inference_failed()
 
 
 def _runner_error(error: RunnerError) -> ApiError:

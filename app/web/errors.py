@@ -66,6 +66,18 @@ def invalid_audio(field: str, reason: str, code: str = "undecodable") -> ApiErro
     )
 
 
+def unknown_voice(field: str, reason: str) -> ApiError:
+    """404: there is no stored voice of this name."""
+    return ApiError(404, "unknown_voice", "There is no such voice", errors={field: [reason]})
+
+
+def voice_storage(reason: str, *, full: bool) -> ApiError:
+    """507: no room for a voice; 500: the folder cannot be read or written."""
+    if full:
+        return ApiError(507, "voice_storage_full", reason)
+    return ApiError(500, "voice_storage_failed", reason)
+
+
 def download_timeout(field: str, reason: str) -> ApiError:
     """408: a clip could not be fetched in time."""
     # Without "close" some clients take a 408 as leave to send the request again by themselves.

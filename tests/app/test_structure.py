@@ -17,11 +17,15 @@ APP = Path(__file__).resolve().parents[2] / "app"
 # Room -> what it may import of the service, beside itself.
 ALLOWED = {
     "settings": set[str](),
-    "clips": {"places", "runner"},  # the types of the engine, through its one interface
+    "voices": set[str](),
+    "clips": {"places", "runner", "voices"},  # the types of the engine, through its one interface
     "runner": {"request_id"},
     "speech": {"clips", "runner"},
     "web": {"metrics", "request_id", "settings"},
-    "routes": {"clips", "metrics", "places", "request_id", "runner", "services", "speech", "web"},
+    "routes": {
+        *("clips", "metrics", "places", "request_id", "runner", "services", "speech", "voices"),
+        "web",
+    },
     "gunicorn": {"request_id", "runner", "settings", "web"},
 }
 
@@ -49,7 +53,7 @@ def test_every_room_is_listed() -> None:
     assert {path.parent.name for path in APP.glob("*/__init__.py")} == set(ALLOWED)
 
 
-@pytest.mark.parametrize("room", ["speech", "runner", "clips", "settings"])
+@pytest.mark.parametrize("room", ["speech", "runner", "clips", "settings", "voices"])
 def test_these_rooms_know_no_web_framework(room: str) -> None:
     for path in (APP / room).rglob("*.py"):
         heads = {name.split(".")[0] for name in imported(path)}

@@ -57,6 +57,23 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path, clip_hex: str) -> None:
         assert queued.result().status_code == 200
 
 
+def test_a_burst_of_sentences_waits_its_turn(shared_server: Server) -> None:
+    """As programs send them that read a page aloud: all at once, a sentence each."""
+    pending = [shared_server.speak_later(f"[slow 0.1] sentence {n}") for n in range(30)]
+    assert [answer.result().status_code for answer in pending] == [200] * 30
+
+
+def test_who_cannot_be_served_in_time_is_told_at_once(tmp_path: Path, clip_hex: str) -> None:
+    with running_server(tmp_path, clip_hex, queue_seconds=5) as server:
+        running = server.speak_later("[slow 2] " + 400 * "long ")  # 40 s, as far as it knows
+        wait_for(lambda: server.events("start"))
+        assert server.health().json()["expected_wait"] > 5
+        refused = server.speak("third")
+        assert (refused.status_code, refused.json()["error"]) == (429, "queue_full")
+        assert int(refused.headers["Retry-After"]) >= 2
+        assert running.result().status_code == 200
+
+
 def test_a_caller_that_hangs_up_frees_the_engine(tmp_path: Path, clip_hex: str) -> None:
     with running_server(tmp_path, clip_hex) as server:
         connection = _send_and_keep(server, "[slow 30]")
