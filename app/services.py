@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from app.clips.loader import ClipLoader
 from app.metrics import Metrics
 from app.places import Places
 from app.runner.runner import InferenceRunner
@@ -32,6 +33,7 @@ class Services:
     speech: SpeechService
     streams: Places
     voices: VoiceStore
+    clips: ClipLoader
 
 
 def services() -> Services:

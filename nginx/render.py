@@ -264,6 +264,7 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
         "address_connections": options.connections * ADDRESS_FACTOR,
         "speech_paths": _location(paths("speech")),
         "stream_paths": _location(paths("stream")),
+        "changing_paths": _location(paths("changing")),
         "hidden_paths": _location(paths("hidden")),
         "error_codes": _lines(f"{error.status} {error.error};" for error in ERRORS),
         "error_details": _lines(f'{error.status} "{error.detail}";' for error in ERRORS),

@@ -20,6 +20,7 @@ from app.routes.negotiation import EVENT_STREAM
 from app.routes.openai.documents import add_openai_paths
 from app.routes.openai.schema import SpeechBody
 from app.routes.openapi_parts import BINARY, answer, error, ref, secured
+from app.routes.openapi_voices import add_form, describe_voices
 from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
 from app.runner.engine import VERSION
 
@@ -70,7 +71,7 @@ def openapi_document(
         plugins=[MarshmallowPlugin()],
         info={"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
         servers=[{"url": "."}],
-        tags=[{"name": "speech"}, {"name": "openai"}, {"name": "service"}],
+        tags=[{"name": name} for name in ("speech", "voices", "openai", "service")],
     )
     spec.components.schema("TTSRequest", schema=tts_schema)
     spec.components.schema("StreamRequest", schema=stream_schema)
@@ -83,6 +84,7 @@ def openapi_document(
         )
     spec.path("/tts", operations={"post": _tts_operation(with_auth)})
     spec.path("/tts/stream", operations={"post": _stream_operation(with_auth)})
+    describe_voices(spec, with_auth)
     add_openai_paths(spec, openai_schema, with_auth)
     spec.path("/health", operations={"get": _health_operation()})
     spec.path("/health/live", operations={"get": _live_operation()})
@@ -91,6 +93,7 @@ def openapi_document(
     schemas = document["components"]["schemas"]
     for name in ("TTS", "Stream"):
         schemas[f"{name}Form"] = _form_schema(schemas[f"{name}Request"])
+    add_form(schemas)
     return document
 
 

@@ -37,6 +37,7 @@ from app.voices.errors import (
     BadVoiceNameError,
     UnknownVoiceError,
     VoiceError,
+    VoiceExistsError,
     VoicesBusyError,
     VoiceStorageError,
 )
@@ -53,6 +54,7 @@ from app.web.errors import (
     too_busy,
     unknown_voice,
     validation_failed,
+    voice_exists,
     voice_storage,
 )
 from app.web.hooks import trace
@@ -134,6 +136,8 @@ def _voice_error(error: VoiceError, field: str) -> ApiError:
     match error:
         case UnknownVoiceError():
             return unknown_voice(field, error.reason)
+        case VoiceExistsError():
+            return voice_exists(field, error.reason)
         case BadVoiceNameError():
             return validation_failed({field: [error.reason]}, "voice_name")
         case VoiceStorageError():

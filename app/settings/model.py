@@ -273,6 +273,7 @@ class Settings:
     metrics_public: bool = setting(
         False, "Access", "Serve /metrics without a key even when keys are set."
     )
+    page: bool = setting(True, "Access", "Serve a page at / on which to try the service.")
     docs: bool = setting(True, "Access", "Serve /docs, /redoc and /openapi.json.")
     cors_origins: tuple[str, ...] = setting(
         (),

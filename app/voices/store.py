@@ -1,80 +1,108 @@
 """The voices in a folder, as they are at this moment.
 
 Nothing of a listing is kept, so workers and instances that share the folder see the same voices.
-A name from a request is compared with the names in the folder and never becomes part of a path.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import os
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from app.voices.aliases import ALIASES, AliasFile
-from app.voices.errors import BadVoiceNameError, UnknownVoiceError, VoiceStorageError
-from app.voices.files import Signature, read_regular, signature
+from app.voices.errors import (
+    BadVoiceNameError,
+    UnknownVoiceError,
+    VoiceExistsError,
+    VoiceStorageError,
+)
+from app.voices.files import read_regular
+from app.voices.folder import SUFFIXES, Clip, Clips, clips_in, files_of, unreadable
 from app.voices.names import check_name, name_key
-from app.voices.voice import MAX_SIDECAR_BYTES, SIDECAR_SUFFIX, Sidecar, SidecarError, Voice
+from app.voices.sidecars import Sidecars
+from app.voices.voice import Sidecar, Voice
+from app.voices.writing import changing, remove_files, write_file
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset(
-    {
-        *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".aifc"),
-        *(".m4a", ".mp4", ".aac", ".webm", ".mka", ".amr"),
-    }
-)
-"""How the name of a file ends that is a voice; what is in it is told by its content."""
 DEFAULT_VOICE = "default"
-
-Clips = Mapping[str, "Clip"]  # by name_key
+MAX_VOICES = 1000
+"""More are not taken from clients; who puts clips into the folder may have more."""
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A file of the folder that is a voice."""
+class NewVoice:
+    """A voice to be stored.
+
+    Attributes:
+        name: not checked yet.
+        clip: the file; somebody has seen that it can be decoded.
+        suffix: of the file's format, e.g. ".flac".
+        language, description, consent: see :class:`app.voices.voice.Sidecar`.
+    """
 
     name: str
-    path: Path
+    clip: bytes = field(repr=False)
+    suffix: str
+    language: str = ""
+    description: str = ""
+    consent: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All voices at one moment.
+
+    Attributes:
+        voices: by name.
+        aliases: further names of these voices.
+        default: the voice of a client that names none; None where there is no voice.
+    """
+
+    voices: tuple[Voice, ...]
+    aliases: Mapping[str, str]
+    default: str | None
 
 
 class VoiceStore:
-    """Finds and reads the stored voices; threads share it.
+    """Finds, reads and changes the stored voices; threads share it.
 
     Args:
         folder: with the clips, their sidecars and ``aliases.yaml``.
         fallback: name of the voice that is taken for an unknown one; empty for none.
         max_bytes: a longer clip is read only as far as to show that it is too long.
+        read_only: nothing in the folder may be changed.
     """
 
-    def __init__(self, folder: Path, fallback: str = "", max_bytes: int = 20 << 20) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fallback: str = "",
+        max_bytes: int = 20 << 20,
+        read_only: bool = False,
+    ) -> None:
         self._folder = folder
         self._fallback = fallback
         self._max_bytes = max_bytes
         self._aliases = AliasFile(folder / ALIASES)
-        self._sidecars = _Sidecars()
+        self._sidecars = Sidecars()
+        self.read_only = read_only
 
     def names(self) -> list[str]:
         """Names of all voices, in order, without their aliases."""
-        return sorted(clip.name for clip in self._clips().values())
+        return _names(clips_in(self._folder))
 
-    def voices(self) -> list[Voice]:
-        """All voices, by name."""
-        clips = sorted(self._clips().values(), key=lambda clip: clip.name)
-        return self._sidecars.all(clips)
-
-    def aliases(self) -> dict[str, str]:
-        """The further names of the voices that are there, and the names of those."""
-        clips = self._clips()
-        found = {}
-        for key, alias in self._aliases.current().items():
-            clip = clips.get(name_key(alias.voice))
-            if clip is not None and key not in clips:
-                found[alias.name] = clip.name
-        return dict(sorted(found.items()))
+    def listing(self) -> Listing:
+        """All voices with what is known of them; raises VoiceStorageError."""
+        clips = clips_in(self._folder)
+        default = self._lookup(DEFAULT_VOICE, clips)
+        return Listing(
+            self._sidecars.all(sorted(clips.values(), key=lambda clip: clip.name)),
+            self._living_aliases(clips),
+            None if default is None else default.name,
+        )
 
     def find(self, name: str) -> Voice:
         """The voice of this name or alias, else the fallback.
@@ -97,11 +125,80 @@ class VoiceStore:
             except FileNotFoundError:
                 continue  # removed a moment ago, or replaced by one of another format
             except OSError as error:
-                raise _unreadable(error) from error
+                raise unreadable(error) from error
         raise UnknownVoiceError(check_name(name), self.names())
 
+    def add(self, new: NewVoice) -> Voice:
+        """Store a voice; every reader sees all of it or nothing.
+
+        Raises:
+            BadVoiceNameError: no voice can have the name.
+            VoiceExistsError: the name is taken, be it by an alias.
+            VoicesBusyError: others have been writing for too long.
+            VoiceStorageError: the folder is full or cannot be written to.
+        """
+        name = check_name(new.name)
+        sidecar = Sidecar(
+            name=name,
+            language=new.language,
+            description=new.description,
+            consent=new.consent,
+            sha256=hashlib.sha256(new.clip).hexdigest(),
+        )
+        if new.suffix not in SUFFIXES:
+            raise ValueError(f"no suffix of a clip: {new.suffix}")
+        clip = Clip(name, self._folder / f"{name}{new.suffix}")
+        self._require_writable()
+        with changing(self._folder):
+            self._require_free(name)
+            # The clip comes last: from then on there is a voice, and it has its sidecar.
+            write_file(clip.sidecar, sidecar.to_json())
+            try:
+                write_file(clip.path, new.clip)
+            except BaseException:
+                remove_files([clip.sidecar])
+                raise
+        log.info("The voice %s was added.", name)
+        return Voice(name, clip.path, sidecar)
+
+    def remove(self, name: str) -> str:
+        """Remove the voice of this very name, not of an alias; who is speaking it goes on.
+
+        Returns:
+            the name as it was stored.
+
+        Raises:
+            BadVoiceNameError, UnknownVoiceError, VoicesBusyError, VoiceStorageError: see above.
+        """
+        name = check_name(name)
+        self._require_writable()
+        with changing(self._folder):
+            clips = clips_in(self._folder)
+            clip = clips.get(name_key(name))
+            if clip is None:
+                raise UnknownVoiceError(name, _names(clips))
+            # The clip goes last: if that fails the voice is still there, and can be removed again.
+            remove_files(files_of(self._folder, name_key(name)))
+        log.info("The voice %s was removed.", clip.name)
+        return clip.name
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise VoiceStorageError("The folder of the stored voices cannot be written to.")
+
+    def _require_free(self, name: str) -> None:
+        clips = clips_in(self._folder)
+        key = name_key(name)
+        if key in clips:
+            raise VoiceExistsError(f"There is a voice {clips[key].name!r} already.")
+        alias = self._aliases.current().get(key)
+        if key == DEFAULT_VOICE or (alias is not None and name_key(alias.voice) in clips):
+            raise VoiceExistsError(f"{name!r} stands for another voice.")
+        if len(clips) >= MAX_VOICES:
+            raise VoiceStorageError(f"There are {len(clips)} voices already.", full=True)
+
     def _find(self, name: str) -> Clip:
-        clips = self._clips()
+        clips = clips_in(self._folder)
         try:
             found = self._lookup(check_name(name), clips)
         except BadVoiceNameError:
@@ -113,96 +210,28 @@ class VoiceStore:
         if found is None and self._fallback:
             found = self._lookup(self._fallback, clips)
         if found is None:
-            raise UnknownVoiceError(check_name(name), sorted(clip.name for clip in clips.values()))
+            raise UnknownVoiceError(check_name(name), _names(clips))
         return found
 
     def _lookup(self, name: str, clips: Clips) -> Clip | None:
         """The voice of a checked name, itself or by an alias."""
-        clip = clips.get(name_key(name))
-        if clip is not None:
-            return clip
-        alias = self._aliases.current().get(name_key(name))
-        if alias is not None and name_key(alias.voice) in clips:
-            return clips[name_key(alias.voice)]
-        if name_key(name) == DEFAULT_VOICE and clips:
+        key = name_key(name)
+        alias = self._aliases.current().get(key)
+        if key not in clips and alias is not None:
+            key = name_key(alias.voice)
+        if key not in clips and name_key(name) == DEFAULT_VOICE and clips:
             return min(clips.values(), key=lambda clip: clip.name)
-        return None
+        return clips.get(key)
 
-    def _clips(self) -> Clips:
-        """What the folder holds now.
-
-        Raises:
-            VoiceStorageError: it cannot be read; a folder that is missing is empty.
-        """
-        found: dict[str, Clip] = {}
-        try:
-            with os.scandir(self._folder) as entries:
-                files = sorted(e.name for e in entries if e.is_file(follow_symlinks=False))
-        except FileNotFoundError:
-            return found
-        except OSError as error:
-            raise _unreadable(error) from error
-        for file in files:
-            name = _name_of(file)
-            if name is not None:
-                found.setdefault(name_key(name), Clip(name, self._folder / file))
-        return found
+    def _living_aliases(self, clips: Clips) -> Mapping[str, str]:
+        """Aliases that lead to a voice and are not the name of another."""
+        found = {}
+        for key, alias in self._aliases.current().items():
+            clip = clips.get(name_key(alias.voice))
+            if clip is not None and key not in clips:
+                found[alias.name] = clip.name
+        return dict(sorted(found.items()))
 
 
-class _Sidecars:
-    """Reads sidecars, and keeps what they said as long as their files stay the same."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[Path, tuple[Signature, Sidecar]] = {}
-
-    def all(self, clips: list[Clip]) -> list[Voice]:
-        """The voices of all clips of the folder; what is kept of others goes."""
-        voices = [self.voice(clip) for clip in clips]
-        paths = {_sidecar_path(clip) for clip in clips}
-        with self._lock:
-            for path in self._kept.keys() - paths:
-                del self._kept[path]
-        return voices
-
-    def voice(self, clip: Clip) -> Voice:
-        """The voice of a clip; a sidecar that cannot be used is reported in the log, once."""
-        path = _sidecar_path(clip)
-        found = signature(path)
-        if found is None:
-            return Voice(clip.name, clip.path, Sidecar(name=clip.name))
-        with self._lock:
-            kept = self._kept.get(path)
-        if kept is None or kept[0] != found:
-            kept = (found, _read_sidecar(path))
-            with self._lock:
-                self._kept[path] = kept
-        return Voice(clip.name, clip.path, kept[1])
-
-
-def _sidecar_path(clip: Clip) -> Path:
-    return clip.path.with_suffix(SIDECAR_SUFFIX)
-
-
-def _read_sidecar(path: Path) -> Sidecar:
-    try:
-        return Sidecar.from_json(read_regular(path, MAX_SIDECAR_BYTES + 1))
-    except (OSError, SidecarError) as error:
-        log.warning("%s is passed over: %s", path, error)
-        return Sidecar()
-
-
-def _name_of(file: str) -> str | None:
-    """The voice that a file is by its name, or None."""
-    path = PurePath(file)
-    if path.suffix.lower() not in SUFFIXES:
-        return None
-    try:
-        return check_name(path.stem)
-    except BadVoiceNameError:
-        return None
-
-
-def _unreadable(error: OSError) -> VoiceStorageError:
-    log.error("The folder of voices cannot be read: %s", error)
-    return VoiceStorageError("The stored voices cannot be read.")
+def _names(clips: Clips) -> list[str]:
+    return sorted(clip.name for clip in clips.values())

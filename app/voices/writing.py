@@ -9,18 +9,42 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from app.voices.errors import VoicesBusyError
+from app.voices.errors import VoicesBusyError, VoiceStorageError
+
+log = logging.getLogger(__name__)
 
 LOCK = ".lock"
 PART = ".part-"
 LOCK_SECONDS = 5.0
 _RETRY_SECONDS = 0.02
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextlib.contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """As :func:`locked`, for a client: makes the folder where it is missing.
+
+    Raises:
+        VoicesBusyError: others took too long.
+        VoiceStorageError: whatever the operating system refused within the block.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            yield
+    except OSError as error:
+        log.error("The stored voices cannot be changed: %s", error)
+        if error.errno in _FULL:
+            raise VoiceStorageError("There is no room left for voices.", full=True) from error
+        reason = "The folder of the stored voices cannot be written to."
+        raise VoiceStorageError(reason) from error
 
 
 @contextlib.contextmanager
@@ -64,10 +88,24 @@ def write_file(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    _sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files in this order; one that is gone already is no failure.
+
+    Raises:
+        OSError: one cannot be removed; those after it stay.
+    """
+    folders = set()
+    for path in paths:
+        path.unlink(missing_ok=True)
+        folders.add(path.parent)
+    for folder in folders:
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
     """Make renames and removals in a folder last through a power failure."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -71,6 +71,23 @@ def unknown_voice(field: str, reason: str) -> ApiError:
     return ApiError(404, "unknown_voice", "There is no such voice", errors={field: [reason]})
 
 
+def voice_exists(field: str, reason: str) -> ApiError:
+    """409: the name of a new voice is taken."""
+    return ApiError(409, "voice_exists", "The name is taken", errors={field: [reason]})
+
+
+def voices_read_only() -> ApiError:
+    """403: nobody may change the voices here."""
+    detail = "Voices cannot be changed here (the server's INDEXTTS_VOICES_WRITE is off)"
+    return ApiError(403, "voices_read_only", detail)
+
+
+def foreign_page() -> ApiError:
+    """403: a browser sent this for a page of another site."""
+    detail = "Pages of other sites may not change voices (the server's INDEXTTS_CORS_ORIGINS)"
+    return ApiError(403, "foreign_page", detail)
+
+
 def voice_storage(reason: str, *, full: bool) -> ApiError:
     """507: no room for a voice; 500: the folder cannot be read or written."""
     if full:

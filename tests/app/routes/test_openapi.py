@@ -19,6 +19,9 @@ def test_it_is_openapi_3_1_with_all_routes(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/tts",
         "/tts/stream",
+        "/v1/audio/voices",
+        "/v1/audio/voices/{name}",
+        "/v1/audio/voices/{name}/sample",
         "/v1/audio/speech",
         "/v1/models",
         "/v1/models/{name}",

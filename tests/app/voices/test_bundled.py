@@ -32,11 +32,11 @@ def bundled(tmp_path: Path) -> Path:
 
 def test_what_comes_with_the_program() -> None:
     store = VoiceStore(EXAMPLES)
-    assert set(store.aliases()) == {*OPENAI_NAMES, "default"}
+    assert set(store.listing().aliases) == {*OPENAI_NAMES, "default"}
     assert {"en_female", "en_male", "zh_female", "emotion_calm", "emotion_excited"} <= set(
         store.names()
     )
-    for voice in store.voices():
+    for voice in store.listing().voices:
         told = voice.sidecar
         assert told.name == voice.name
         assert told.language in ("en", "zh")

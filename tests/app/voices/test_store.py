@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from app.voices import store as store_module
 from app.voices.errors import (
     BadVoiceNameError,
     UnknownVoiceError,
     VoiceError,
     VoiceStorageError,
 )
+from app.voices.folder import clips_in
 from app.voices.store import VoiceStore
 from app.voices.voice import Sidecar
 from tests.app.voices.hostile import HOSTILE_NAMES, IDS
@@ -45,7 +47,7 @@ def listing(root: Path) -> dict[str, tuple[int, int]]:
 def test_clips_are_voices_with_and_without_a_sidecar(folder: Path) -> None:
     store = VoiceStore(folder)
     assert store.names() == ["Bob", "anna"]
-    bob, anna = store.voices()
+    bob, anna = store.listing().voices
     assert (anna.name, anna.sidecar) == ("anna", ANNA)
     assert bob.sidecar == Sidecar(name="Bob")
     assert store.read("anna") == b"clip of anna"
@@ -79,10 +81,10 @@ def test_a_file_that_becomes_a_link_is_not_followed(
 ) -> None:
     """Between the listing and the opening, as an attacker with the folder would do it."""
     store = VoiceStore(folder)
-    clips = store._clips()
+    clips = clips_in(folder)
     (folder / "anna.flac").unlink()
     (folder / "anna.flac").symlink_to(folder.parent / "canary.flac")
-    monkeypatch.setattr(store, "_clips", lambda: clips)
+    monkeypatch.setattr(store_module, "clips_in", lambda _: clips)
     with pytest.raises(VoiceStorageError):
         store.read("anna")
     (folder / "anna.flac").unlink()
@@ -171,7 +173,7 @@ def test_aliases(folder: Path) -> None:
     assert store.read("echo") == b"clip of bob"
     assert store.find("default").name == "Bob"
     assert store.find("anna").name == "anna", "a voice goes before an alias"
-    assert store.aliases() == {"Echo": "Bob", "alloy": "anna", "default": "Bob"}
+    assert store.listing().aliases == {"Echo": "Bob", "alloy": "anna", "default": "Bob"}
     assert store.names() == ["Bob", "anna"]
     with pytest.raises(UnknownVoiceError):
         store.find("fable")
@@ -206,7 +208,7 @@ def test_broken_aliases_are_reported_and_stop_nothing(
 ) -> None:
     (folder / "aliases.yaml").write_text(text)
     assert VoiceStore(folder).find("anna").name == "anna"
-    assert VoiceStore(folder).aliases() == {}
+    assert VoiceStore(folder).listing().aliases == {}
     assert "aliases.yaml cannot be used" in caplog.text
 
 

@@ -1,0 +1,52 @@
+"""Reads sidecars, each again only when its file has changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.voices.files import Signature, read_regular, signature
+from app.voices.folder import Clip
+from app.voices.voice import MAX_SIDECAR_BYTES, Sidecar, SidecarError, Voice
+
+log = logging.getLogger(__name__)
+
+
+class Sidecars:
+    """What sidecars say; threads share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[Path, tuple[Signature, Sidecar]] = {}
+
+    def all(self, clips: Iterable[Clip]) -> tuple[Voice, ...]:
+        """The voices of all clips of the folder; what is kept of others goes."""
+        voices = tuple(self.voice(clip) for clip in clips)
+        paths = {voice.path.with_suffix("") for voice in voices}
+        with self._lock:
+            for path in [path for path in self._kept if path.with_suffix("") not in paths]:
+                del self._kept[path]
+        return voices
+
+    def voice(self, clip: Clip) -> Voice:
+        """The voice of a clip; a sidecar that cannot be used is reported in the log, once."""
+        found = signature(clip.sidecar)
+        if found is None:
+            return Voice(clip.name, clip.path, Sidecar(name=clip.name))
+        with self._lock:
+            kept = self._kept.get(clip.sidecar)
+        if kept is None or kept[0] != found:
+            kept = (found, _read(clip.sidecar))
+            with self._lock:
+                self._kept[clip.sidecar] = kept
+        return Voice(clip.name, clip.path, kept[1])
+
+
+def _read(path: Path) -> Sidecar:
+    try:
+        return Sidecar.from_json(read_regular(path, MAX_SIDECAR_BYTES + 1))
+    except (OSError, SidecarError) as error:
+        log.warning("%s is passed over: %s", path, error)
+        return Sidecar()
