@@ -19,7 +19,11 @@ from app.metrics import Metrics
 from app.places import Places
 from app.routes import health, metrics, voices
 from app.routes.docs import make_docs_blueprint
+from app.routes.openai import models
+from app.routes.openai.schema import SpeechBody
+from app.routes.openai.speech import make_openai_speech_blueprint
 from app.routes.openapi import openapi_document
+from app.routes.page import PageFacts, make_page_blueprint
 from app.routes.problems import register_error_handlers
 from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
@@ -70,11 +74,17 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     app.register_blueprint(make_tts_blueprint(whole))
     app.register_blueprint(make_stream_blueprint(streamed))
     app.register_blueprint(voices.bp)
+    openai_body = SpeechBody(settings.max_text_chars)
+    app.register_blueprint(make_openai_speech_blueprint(openai_body))
+    app.register_blueprint(models.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(whole, streamed, parts.authenticator.enabled)
+        document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
+    if settings.page or settings.docs:
+        facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
+        app.register_blueprint(make_page_blueprint(facts))
     if settings.trust_proxy:
         hops = settings.trust_proxy
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -113,9 +123,23 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
         speech=SpeechService(runner, clips, counters, settings.max_answer_seconds),
-        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
+        # A caller's burst may fill the queue, whoever reads it slowly.
+        streams=Places(
+            "streams", settings.stream_places, 1 + settings.queue_size, STREAM_RETRY_SECONDS
+        ),
         voices=stored,
         clips=clips,
+    )
+
+
+def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
+    return PageFacts(
+        needs_key=needs_key,
+        docs=settings.docs,
+        max_text_chars=settings.max_text_chars,
+        # Three bytes are four in base64; the rest of the body is small.
+        max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
+        max_clip_seconds=settings.max_audio_seconds,
     )
 
 
@@ -139,11 +163,6 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
         load_failure_seconds=settings.load_failure_seconds,
     )
     return InferenceRunner(load, policy, exit_process, counters)
-
-
-def _places(what: str, places: int, retry_seconds: float) -> Places:
-    """Places of which one caller may have half."""
-    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
 
 
 def _make_voices(settings: Settings) -> VoiceStore:
@@ -179,5 +198,8 @@ def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    places = _places("downloads", settings.download_places, settings.fetch_seconds)
+    downloads = settings.download_places
+    places = Places(
+        "downloads", downloads, max(1, downloads // 2), math.ceil(settings.fetch_seconds)
+    )
     return ClipLoader(policy, limits, places, voices)
