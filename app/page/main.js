@@ -29,13 +29,7 @@ async function start() {
   preview.before = () => player.pause();
   player.addEventListener("unplayable", () => put(find("#status"), "result.unplayable"));
   void state.watch();
-  let facts;
-  try {
-    facts = await readFacts();
-  } catch (error) {
-    showProblem(error);
-    return;
-  }
+  const facts = readFacts();
   find("#docs-link").hidden = !facts.docs;
   form = new Form(stored, facts);
   find("#composer").addEventListener("submit", (event) => {
@@ -99,7 +93,7 @@ function busy(is) {
   find("#cancel").hidden = !is;
   find("#composer").setAttribute("aria-busy", String(is));
   // A button that goes away must not take the focus with it.
-  if (focused) find(is ? "#cancel" : "#speak").focus();
+  if (focused) find(is ? "#cancel" : "#speak").focus({ preventScroll: true });
 }
 
 await start();

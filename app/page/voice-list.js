@@ -35,11 +35,12 @@ export class VoiceList {
   #draw() {
     hush();
     const { list, why } = this.#stored;
-    if (this.chosen === null) this.#chosen = this.#stored.first(language());
+    if (this.chosen === null) this.#chosen = this.#stored.sorted(language())[0]?.name ?? null;
     const filter = find(".filter", this.#root);
     filter.hidden = list.length < FILTER_FROM;
     if (filter.hidden) filter.value = "";
-    find(".voices", this.#root).replaceChildren(...list.map((voice) => this.#row(voice)));
+    const rows = this.#stored.sorted(language()).map((voice) => this.#row(voice));
+    find(".voices", this.#root).replaceChildren(...rows);
     find(".voices", this.#root).hidden = list.length === 0;
     this.#filter(why);
   }
