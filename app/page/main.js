@@ -63,7 +63,7 @@ async function submit() {
   busy(true);
   put(find("#status"), "status.waiting");
   const card = results.add(order, player.live());
-  card.root.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  bringIntoView(card.root);
   try {
     const done = await speak(order, player, card, running.signal, (seconds) => {
       put(find("#status"), "status.speaking", { seconds });
@@ -85,6 +85,14 @@ function failed(error) {
   if (error.code === "unknown_voice") void stored.load().catch(voicesFailed);
   if (error.code === "model_not_loaded") void state.watch();
   showProblem(error);
+}
+
+/** On a phone the results are below the form. */
+function bringIntoView(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const bar = find(".act").getBoundingClientRect().top;
+  if (top >= 0 && bottom <= Math.min(bar, window.innerHeight)) return;
+  element.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
 }
 
 function busy(is) {

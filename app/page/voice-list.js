@@ -64,13 +64,14 @@ export class VoiceList {
     radio.addEventListener("change", () => {
       this.#chosen = voice.name;
     });
-    const note = [languageName(voice.language), voice.description].filter(Boolean).join(" · ");
     const label = make(
       "label",
       {},
       radio,
       make("span", { class: "voice-name", dir: "auto" }, voice.name),
-      make("span", { class: "voice-note", dir: "auto" }, note),
+      " ",
+      make("span", { class: "voice-note" }, languageName(voice.language)),
+      make("span", { class: "voice-note about", dir: "auto" }, voice.description),
     );
     return make("div", { class: "voice" }, label, listenButton(voice.name, () => sample(voice.name)));
   }
