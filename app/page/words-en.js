@@ -107,6 +107,7 @@ export default {
   "result.rtfMeaning": "Real-time factor: seconds of work for a second of speech. Below 1 is faster than real time.",
   "result.length": "Length",
   "result.seed": "Seed",
+  "result.emotion": "Emotion: {what}",
   "result.seconds": "{seconds} s",
   "result.save": "Download {format}",
   "result.command": "As a curl command",

@@ -107,6 +107,7 @@ export default {
   "result.rtfMeaning": "实时率：生成一秒语音所需的秒数。小于 1 即快于实时。",
   "result.length": "时长",
   "result.seed": "种子",
+  "result.emotion": "情感：{what}",
   "result.seconds": "{seconds} 秒",
   "result.save": "下载 {format}",
   "result.command": "对应的 curl 命令",

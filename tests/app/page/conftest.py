@@ -158,7 +158,7 @@ def finished(page: Page, count: int = 1) -> None:
 
 
 def until(page: Page, condition: str) -> None:
-    """Wait for an expression to be true.  Playwright's own way needs eval, which the page forbids."""
+    """Wait for an expression to be true.  Playwright's own needs eval, which the page forbids."""
     end = time.monotonic() + WAIT_MS / 1000
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"it did not come true in time: {condition}"

@@ -88,7 +88,11 @@ def test_a_clip_that_is_none_is_refused_beside_the_voice(server: Server, visit: 
 
 
 def test_a_clip_that_is_too_large_is_not_sent(server: Server, visit: Visitor) -> None:
-    page = visit(server, script=facts_with("max_clip_bytes: 10000"))
+    script = """document.addEventListener("readystatechange", () => {
+      const facts = document.querySelector('meta[name="indextts-facts"]');
+      facts.content = JSON.stringify({ ...JSON.parse(facts.content), max_clip_bytes: 10000 });
+    }, { once: true });"""
+    page = visit(server, script=script)
     upload(page, wave_bytes(2))
     expect(page.locator("#error-spk_audio")).to_contain_text("too large: at most 0.01 MB")
 
@@ -178,13 +182,3 @@ def test_emotion_in_words_where_the_model_reads_them(server: Server, visit: Visi
     assert request.value.post_data_json["emo_text"] == "Glad to be home."
     # The stand-in has no such model, and says so.
     expect(page.locator("#error-emo_text")).to_contain_text("no model for emotion from text")
-
-
-def facts_with(more: str) -> str:
-    """A script that changes what the page is told of the server."""
-    return f"""const plain = window.fetch;
-      window.fetch = async (path, options) => {{
-        const answer = await plain(path, options);
-        if (path !== "page/facts.json") return answer;
-        return Response.json({{ ...(await answer.json()), {more} }});
-      }};"""

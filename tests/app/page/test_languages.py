@@ -13,7 +13,10 @@ from tests.app.page.conftest import BROWSER_TEST, Visitor, finished, speak
 pytestmark = BROWSER_TEST
 
 ROOT = Path(__file__).resolve().parents[3]
-WORDS = "async name => (await import(new URL(`page/words-${name}.js`, document.baseURI))).default"
+WORDS = """async name => {
+  const { href } = document.querySelector(`link[href$="words-${name}.js"]`);
+  return (await import(href)).default;
+}"""
 
 
 def test_the_language_is_the_browsers(server: Server, visit: Visitor) -> None:
