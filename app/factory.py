@@ -19,6 +19,9 @@ from app.metrics import Metrics
 from app.places import Places
 from app.routes import health, metrics, voices
 from app.routes.docs import make_docs_blueprint
+from app.routes.openai import models
+from app.routes.openai.schema import SpeechBody
+from app.routes.openai.speech import make_openai_speech_blueprint
 from app.routes.openapi import openapi_document
 from app.routes.page import PageFacts, make_page_blueprint
 from app.routes.problems import register_error_handlers
@@ -71,10 +74,13 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     app.register_blueprint(make_tts_blueprint(whole))
     app.register_blueprint(make_stream_blueprint(streamed))
     app.register_blueprint(voices.bp)
+    openai_body = SpeechBody(settings.max_text_chars)
+    app.register_blueprint(make_openai_speech_blueprint(openai_body))
+    app.register_blueprint(models.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(whole, streamed, parts.authenticator.enabled)
+        document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
     if settings.page or settings.docs:
         facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
@@ -117,7 +123,10 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
         speech=SpeechService(runner, clips, counters, settings.max_answer_seconds),
-        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
+        # A caller's burst may fill the queue, whoever reads it slowly.
+        streams=Places(
+            "streams", settings.stream_places, 1 + settings.queue_size, STREAM_RETRY_SECONDS
+        ),
         voices=stored,
         clips=clips,
     )
@@ -156,11 +165,6 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
     return InferenceRunner(load, policy, exit_process, counters)
 
 
-def _places(what: str, places: int, retry_seconds: float) -> Places:
-    """Places of which one caller may have half."""
-    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
-
-
 def _make_voices(settings: Settings) -> VoiceStore:
     """The stored voices, with their folder filled if it was empty."""
     if settings.voice_fallback:
@@ -194,5 +198,8 @@ def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    places = _places("downloads", settings.download_places, settings.fetch_seconds)
+    downloads = settings.download_places
+    places = Places(
+        "downloads", downloads, max(1, downloads // 2), math.ceil(settings.fetch_seconds)
+    )
     return ClipLoader(policy, limits, places, voices)

@@ -89,13 +89,15 @@ class SynthesisRequest:
         use_random: with a vector, draw the emotion examples instead of the nearest ones.
         seed: makes the result reproducible; None draws one (it is in the result).
         speed: factor on the pace of the voice; pauses keep their length.
-        interval_silence: pause between segments in ms.
+        interval_silence: pause between segments in ms, where the text asks for none.
         max_text_tokens_per_segment: longest segment in text tokens.
         quick_streaming_tokens: bound on the first segment; each one after it may be twice as long
             as the one before, and 1, 1, 2, 4 ... of them are decoded together, so that the first
             sound comes soon (0 = off).
         normalization: how the text is read: "natural", "reference" or "off"; None is the engine's
             own way.
+        pauses: whether ``[pause 500ms]``, ``<break time="0.5s"/>`` and blank lines in the text are
+            silence (in "reference" blank lines are not).
         segments_per_batch: how many segments are decoded together at most.
         max_audio_seconds: a text whose speech and pauses would last longer is refused; None: any
             length.
@@ -116,6 +118,7 @@ class SynthesisRequest:
     quick_streaming_tokens: int = options.QUICK_TOKENS.default
     segments_per_batch: int = 4
     normalization: Normalization | None = None
+    pauses: bool = True
     max_audio_seconds: float | None = None
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
 
@@ -208,9 +211,11 @@ class SegmentAudio:
         codes: int64 [n], the semantic codes.
         waveform: float32 [samples], full scale is 1.0, without pauses.
         sample_rate: in Hz.
-        pause: samples of silence that belong behind this segment (0 for the last one).
+        pause: samples of silence that belong behind this segment; behind the last one only where
+            the text asks for it.
         truncated: the length bound was hit; the end of the segment may be missing.
         spoken_text: the words that were spoken, as people write them.
+        lead: samples of silence in front of the first segment, where the text asks for it.
     """
 
     index: int
@@ -223,10 +228,11 @@ class SegmentAudio:
     pause: int
     truncated: bool
     spoken_text: str = ""
+    lead: int = 0
 
     def with_pause(self) -> NDArray[np.float32]:
-        """The waveform and the silence behind it: float32 [samples + pause]."""
-        return np.pad(self.waveform, (0, self.pause))
+        """The waveform with its silence: float32 [lead + samples + pause]."""
+        return np.pad(self.waveform, (self.lead, self.pause))
 
 
 @dataclass(frozen=True, eq=False)

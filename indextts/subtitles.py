@@ -37,6 +37,7 @@ def segment_cues(segments: Iterable[SegmentAudio]) -> Iterator[SegmentCue]:
     begin = 0
     for segment in segments:
         rate = segment.sample_rate
+        begin += segment.lead
         end = begin + len(segment.waveform)
         yield SegmentCue(segment.spoken_text or segment.text, begin / rate, end / rate)
         begin = end + segment.pause

@@ -17,6 +17,8 @@ from app.routes.answers import (
 )
 from app.routes.examples import TEXT, example_body
 from app.routes.negotiation import EVENT_STREAM
+from app.routes.openai.documents import add_openai_paths
+from app.routes.openai.schema import SpeechBody
 from app.routes.openapi_parts import BINARY, answer, error, ref, secured
 from app.routes.openapi_voices import add_form, describe_voices
 from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
@@ -28,7 +30,8 @@ Text to speech in the voice of a clip (IndexTTS2). One request speaks one text; 
 from the voice itself, a second clip, eight numbers, or a description.
 
 Every error has the same form: `error` for programs, `detail` for people, `errors` for single
-fields, and `request_id`, under which the server's log says more.
+fields, and `request_id`, under which the server's log says more. Under `/v1/` errors have OpenAI's
+form.
 """
 STREAM_DESCRIPTION = f"""\
 Each segment is sent as soon as it is spoken. The answer begins with the first sound; until then an
@@ -50,12 +53,15 @@ NUMBER_HEADERS = {
 
 
 def openapi_document(
-    tts_schema: TTSRequest, stream_schema: StreamRequest, with_auth: bool
+    tts_schema: TTSRequest,
+    stream_schema: StreamRequest,
+    openai_schema: SpeechBody,
+    with_auth: bool,
 ) -> dict[str, Any]:
     """Build the document.
 
     Args:
-        tts_schema, stream_schema: the schemas that validate the requests, with their limits.
+        tts_schema, stream_schema, openai_schema: what validates the requests, with its limits.
         with_auth: whether callers need a key.
     """
     spec = APISpec(
@@ -65,7 +71,7 @@ def openapi_document(
         plugins=[MarshmallowPlugin()],
         info={"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
         servers=[{"url": "."}],
-        tags=[{"name": "speech"}, {"name": "voices"}, {"name": "service"}],
+        tags=[{"name": name} for name in ("speech", "voices", "openai", "service")],
     )
     spec.components.schema("TTSRequest", schema=tts_schema)
     spec.components.schema("StreamRequest", schema=stream_schema)
@@ -79,6 +85,7 @@ def openapi_document(
     spec.path("/tts", operations={"post": _tts_operation(with_auth)})
     spec.path("/tts/stream", operations={"post": _stream_operation(with_auth)})
     describe_voices(spec, with_auth)
+    add_openai_paths(spec, openai_schema, with_auth)
     spec.path("/health", operations={"get": _health_operation()})
     spec.path("/health/live", operations={"get": _live_operation()})
     spec.path("/metrics", operations={"get": _metrics_operation(with_auth)})

@@ -1,17 +1,16 @@
-"""From whatever went wrong to an answer in the common shape.
+"""From whatever went wrong to an answer, in the shape that its address has.
 
-``{"error": code, "detail": sentence, "errors"?: {field: [sentences]}, "request_id": id}``.
-The text of an exception never reaches a client unless it speaks of the client's own input; the
-log has it under the request id.
+:mod:`app.web.error_bodies` has the shapes.  The text of an exception never reaches a client unless
+it speaks of the client's own input; the log has it under the request id.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from gunicorn.http.errors import ParseException
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
@@ -42,6 +41,7 @@ from app.voices.errors import (
     VoicesBusyError,
     VoiceStorageError,
 )
+from app.web.error_bodies import error_body, error_status
 from app.web.errors import (
     HTTP_ERRORS,
     ApiError,
@@ -68,7 +68,6 @@ DEADLINE_EXCEEDED = (
     "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
     "send a shorter text."
 )
-MAX_ERRORS = 30
 VOICES_RETRY_SECONDS = 1
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
@@ -164,33 +163,16 @@ def _runner_error(error: RunnerError) -> ApiError:
     return inference_failed()
 
 
-def problem_body(error: ApiError) -> dict[str, Any]:
-    """The body of an error answer, under the current request's id."""
-    body: dict[str, Any] = {"error": error.code, "detail": error.detail}
-    if error.errors:
-        body["errors"] = _shown(error.errors)
-    body["request_id"] = current_request_id()
-    return body
-
-
-def _shown(errors: FieldErrors) -> FieldErrors:
-    """As many errors as a person reads: an answer is never longer than its request deserves."""
-    if len(errors) <= MAX_ERRORS:
-        return errors
-    first = dict(list(errors.items())[:MAX_ERRORS])
-    return {**first, "_schema": [f"and {len(errors) - MAX_ERRORS} more fields"]}
-
-
 def problem_response(error: ApiError) -> Response:
-    """The answer; needs an application context."""
-    response = jsonify(problem_body(error))
-    response.status_code = error.status
+    """The answer to the current request."""
+    response = jsonify(error_body(request.path, error, current_request_id()))
+    response.status_code = error_status(request.path, error)
     response.headers.update(error.headers)
     return response
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Answer everything that is raised in a request with the one shape."""
+    """Answer everything that is raised in a request in the shape of its address."""
 
     @app.errorhandler(ApiError)
     def known(error: ApiError) -> Response:

@@ -48,6 +48,15 @@ class Whole(fields.Integer):
         return super()._validated(value)
 
 
+class Flag(fields.Boolean):
+    """A JSON boolean; text and numbers are refused."""
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, *args, **more)
+
+
 class ShortList(fields.List[Any]):
     """A list whose length is judged before its elements, each of which could be an error."""
 
@@ -139,6 +148,14 @@ class SpeechRequest(Schema):
         metadata={
             "description": "How the text is read: natural, as a person reads it; reference, as the "
             "original implementation does; off, for a text that is spoken as it stands."
+        },
+    )
+
+    pauses = Flag(
+        load_default=True,
+        metadata={
+            "description": 'Whether [pause 500ms], <break time="0.5s"/> and blank lines in the '
+            "text are silence of that length, exactly."
         },
     )
 

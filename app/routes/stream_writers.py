@@ -7,11 +7,12 @@ import json
 from base64 import b64encode
 from typing import Any, Protocol
 
+from app.request_id import current_request_id
 from app.routes.answers import SegmentEvent, SummaryEvent
 from app.routes.negotiation import EVENT_STREAM
-from app.routes.problems import problem_body
 from app.speech.events import Finished, SegmentReady
 from app.speech.stream_encode import StreamEncoder
+from app.web.error_bodies import own_body
 from app.web.errors import ApiError
 
 
@@ -101,7 +102,7 @@ class EventWriter:
         return server_sent_event("finished", {**SummaryEvent().dump(event), "audio": audio})
 
     def failed(self, error: ApiError) -> bytes:
-        return server_sent_event("error", problem_body(error))
+        return server_sent_event("error", own_body(error, current_request_id()))
 
 
 def server_sent_event(name: str, data: dict[str, Any]) -> bytes:

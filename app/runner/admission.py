@@ -110,12 +110,19 @@ class Admission:
 
     # -- for the engine thread -----------------------------------------------------------
 
-    def next(self) -> Job | None:
-        """Wait for a job and count it as running; None once the queue is closed."""
+    def next(self, *, wait: bool = True) -> Job | None:
+        """Take the next job, and count it as running.
+
+        Args:
+            wait: for a job; otherwise None says that nobody waits now.
+
+        Returns:
+            None once the queue is closed.
+        """
         with self._changed:
-            while not self._waiting and not self._closed:
+            while wait and not self._waiting and not self._closed:
                 self._changed.wait()
-            if self._closed:
+            if self._closed or not self._waiting:
                 return None
             job = self._waiting.popleft()
             self._running.add(job)
@@ -148,6 +155,11 @@ class Admission:
             waiting, self._waiting = tuple(self._waiting), deque()
             self._changed.notify_all()
             return waiting, tuple(self._running)
+
+    @property
+    def closed(self) -> bool:
+        with self._changed:
+            return self._closed
 
     def running(self) -> tuple[Job, ...]:
         with self._changed:

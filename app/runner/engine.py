@@ -30,7 +30,15 @@ from indextts.errors import (
     TextError,
 )
 from indextts.facts import ModelFacts
-from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, STREAM_QUICK_TOKENS, Option
+from indextts.options import (
+    MAX_MEL_TOKENS,
+    MAX_SEED,
+    OPTIONS,
+    QUICK_TOKENS,
+    SPEED,
+    STREAM_QUICK_TOKENS,
+    Option,
+)
 from indextts.request import (
     EMOTIONS,
     NORMALIZATIONS,
@@ -46,10 +54,12 @@ from indextts.sampling import SamplingChanges
 
 __all__ = [
     "EMOTIONS",
+    "MAX_MEL_TOKENS",
     "MAX_SEED",
     "NORMALIZATIONS",
     "OPTIONS",
     "QUICK_TOKENS",
+    "SPEED",
     "STREAM_QUICK_TOKENS",
     "VERSION",
     "AudioError",

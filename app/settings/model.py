@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from app.settings.fields import Check, SettingsError, setting
+from app.settings.checks import check_together
+from app.settings.fields import Check, setting
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _IPV6 = r"[0-9A-Fa-f]*(:[0-9A-Fa-f.]*){2,}"
@@ -319,53 +320,7 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        self._check_network()
-        self._check_model()
-        self._check_tokens()
-        if 0 < self.threads < self.queue_size + 3:
-            raise SettingsError(
-                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
-                f"{self.queue_size} (INDEXTTS_QUEUE_SIZE), or 0 to have it computed"
-            )
-
-    def _check_network(self) -> None:
-        for network in self.fetch_allow:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError:
-                raise SettingsError(
-                    f"INDEXTTS_FETCH_ALLOW: {network!r} is no network; write e.g. 10.1.0.0/16"
-                ) from None
-        for port in self.fetch_ports:
-            if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-                raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
-        for address in self.bind:
-            port = address.rpartition(":")[2]
-            if not address.startswith(("unix:", "fd://")) and int(port) > 65535:
-                raise SettingsError(f"INDEXTTS_BIND: {address!r} has a port above 65535")
-
-    def _check_model(self) -> None:
-        if self.device.startswith("cuda:") and self.device != "cuda:0":
-            # A worker sees the GPU of its slot and no other.
-            raise SettingsError(
-                f"INDEXTTS_DEVICE: a worker sees one GPU only, not {self.device!r}; choose it with "
-                f"INDEXTTS_GPUS={self.device.removeprefix('cuda:')} and INDEXTTS_DEVICE=cuda"
-            )
-        if self.device == "cpu" and self.precision == "fp16":
-            raise SettingsError("INDEXTTS_PRECISION: fp16 needs a GPU; the CPU takes fp32 or bf16")
-
-    def _check_tokens(self) -> None:
-        if self.jwt_secret and self.jwt_public_key_file:
-            raise SettingsError(
-                "INDEXTTS_JWT_SECRET and INDEXTTS_JWT_PUBLIC_KEY_FILE exclude each other"
-            )
-        if self.jwt_secret and len(self.jwt_secret) < 32:
-            raise SettingsError("INDEXTTS_JWT_SECRET: use at least 32 characters")
-        if (self.jwt_audience or self.jwt_issuer) and not self.uses_tokens:
-            raise SettingsError(
-                "INDEXTTS_JWT_AUDIENCE and INDEXTTS_JWT_ISSUER need INDEXTTS_JWT_SECRET or "
-                "INDEXTTS_JWT_PUBLIC_KEY_FILE"
-            )
+        check_together(self)
 
     @property
     def thread_count(self) -> int:

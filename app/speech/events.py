@@ -20,7 +20,7 @@ class SegmentReady:
         text: the stretch of the order's text that is spoken.
         spoken_text: the words that are heard.
         start, end: where it sounds, in seconds from the beginning.
-        samples: float32 [n], full scale is 1.0, with the pause that belongs behind it.
+        samples: float32 [n], full scale is 1.0, with the pauses that belong around it.
         sample_rate: in Hz.
     """
 

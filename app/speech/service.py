@@ -123,7 +123,7 @@ class _Account:
         self._codes = 0
 
     def add(self, segment: SegmentAudio) -> SegmentReady:
-        start = self._samples
+        start = self._samples + segment.lead
         samples = segment.with_pause()
         self._rate = segment.sample_rate
         self._samples += len(samples)

@@ -152,11 +152,11 @@ class VoiceStore:
         with changing(self._folder):
             self._require_free(name)
             # The clip comes last: from then on there is a voice, and it has its sidecar.
-            write_file(clip.sidecar, sidecar.to_json())
             try:
+                write_file(clip.sidecar, sidecar.to_json())
                 write_file(clip.path, new.clip)
             except BaseException:
-                remove_files([clip.sidecar])
+                remove_files([clip.path, clip.sidecar])
                 raise
         log.info("The voice %s was added.", name)
         return Voice(name, clip.path, sidecar)

@@ -1,6 +1,6 @@
 """Every error answer, without its shape: status, code and the sentences that clients rely on.
 
-:mod:`app.routes.problems` makes answers of them.
+:mod:`app.routes.problems` makes answers of them, :mod:`app.web.error_bodies` their bodies.
 """
 
 from __future__ import annotations

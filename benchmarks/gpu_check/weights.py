@@ -27,7 +27,7 @@ from indextts.stages.reference import ReferenceNetworks
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.speaker_style import SpeakerStyle
-from indextts.stages.text import FrontEndResult, Segment, TextFrontEnd
+from indextts.stages.text import BLANK_LINE_MS, FrontEndResult, Segment, TextFrontEnd
 from indextts.stages.vocoder import Vocoder, usual_window
 from indextts.utils.checkpoint import StateDict, load_into
 
@@ -148,6 +148,9 @@ class WordFrontEnd(TextFrontEnd):
         quick_tokens: int = 0,
         normalization: Normalization | None = None,
         check: Callable[[], None] = lambda: None,
+        *,
+        pauses: bool = True,
+        blank_line: int = BLANK_LINE_MS,
     ) -> FrontEndResult:
         """See :meth:`TextFrontEnd.segments`."""
         lines = [_WORD.findall(line)[:max_tokens] for line in text.splitlines()]
@@ -156,7 +159,7 @@ class WordFrontEnd(TextFrontEnd):
             for words in lines
             if words
         )
-        return FrontEndResult(segments, ())
+        return FrontEndResult(segments)
 
     def _number(self, word: str) -> int:
         # 0, 1 and 2 are the model's own.

@@ -11,7 +11,7 @@ from indextts.errors import TextError
 from indextts.model_files import find_model_dir, resolve_text_files
 from indextts.options import MAX_TEXT_TOKENS, QUICK_TOKENS
 from indextts.request import NORMALIZATIONS, Normalization
-from indextts.stages.text import TextFrontEnd, load_text_front_end, unknown_warning
+from indextts.stages.text import TextFrontEnd, load_text_front_end
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", action="store_true", help="show the natural and the reference's reading"
     )
     parser.add_argument("--tokens", action="store_true", help="show the pieces of the vocabulary")
+    parser.add_argument(
+        "--no-pauses", dest="pauses", action="store_false", help="marks of pauses are text"
+    )
     add_option(parser, MAX_TEXT_TOKENS)
     add_option(parser, QUICK_TOKENS)
     add_model_dir(parser)
@@ -58,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
                 max_tokens=min(args.max_text_tokens_per_segment, config.gpt.max_text_tokens - 1),
                 quick_tokens=args.quick_streaming_tokens,
                 tokens=args.tokens,
+                pauses=args.pauses,
             )
         except TextError as error:
             report, good = f"  {error}\n", False
@@ -74,19 +78,27 @@ def reading(
     max_tokens: int,
     quick_tokens: int,
     tokens: bool,
+    pauses: bool = True,
 ) -> str:
-    """One reader's segments, a line for each.
+    """One reader's segments, a line for each, and the pauses that the text asks for.
 
     Raises:
         TextError: nothing in the text can be spoken.
     """
-    result = front_end.segments(text, max_tokens, quick_tokens, name)
+    result = front_end.segments(text, max_tokens, quick_tokens, name, pauses=pauses)
     lines = []
     for number, segment in enumerate(result.segments, start=1):
+        if segment.silence is not None:
+            lines.append(_pause(segment.silence))
         size = f"{len(segment.pieces)} token{'s' if len(segment.pieces) > 1 else ''}"
         lines.append(f"  {number}/{len(result.segments)}  {size:>10}  {segment.spoken_text}")
         if tokens:
             lines.append(f"{'':19}{' '.join(segment.pieces)}")
-    if result.unknown:
-        lines.append(f"  {unknown_warning(result.unknown)}")
+    if result.silence:
+        lines.append(_pause(result.silence))
+    lines += (f"  {warning}" for warning in result.warnings())
     return "\n".join(lines) + "\n"
+
+
+def _pause(milliseconds: int) -> str:
+    return f"{'':19}[pause {milliseconds}ms]"

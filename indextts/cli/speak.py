@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(output, INTERVAL_SILENCE)
     add_option(output, MAX_TEXT_TOKENS)
     add_option(output, QUICK_TOKENS)
+    output.add_argument(
+        "--no-pauses",
+        dest="pauses",
+        action="store_false",
+        help='read "[pause 500ms]", "<break ...>" and blank lines as text, not as silence',
+    )
     output.add_argument("--quiet", "-q", action="store_true", help="no progress bar")
     sampling = parser.add_argument_group(
         "how codes are drawn",
@@ -160,7 +166,7 @@ def _write(stream: Iterable[SegmentAudio], outputs: Sequence[Output]) -> float:
     for segment in stream:
         for output in outputs:
             output.write(segment)
-        seconds += (len(segment.waveform) + segment.pause) / segment.sample_rate
+        seconds += len(segment.with_pause()) / segment.sample_rate
     for output in outputs:
         output.finish()
     return seconds
@@ -182,6 +188,7 @@ def _request(args: argparse.Namespace, text: str) -> SynthesisRequest:
         emo_text=args.emo_text,
         seed=args.seed,
         speed=args.speed,
+        pauses=args.pauses,
         interval_silence=args.interval_silence,
         max_text_tokens_per_segment=args.max_text_tokens_per_segment,
         quick_streaming_tokens=quick,

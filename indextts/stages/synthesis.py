@@ -30,7 +30,7 @@ from indextts.stages.emotion import scale_vector
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
 from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
-from indextts.stages.text import Segment, unknown_warning
+from indextts.stages.text import BLANK_LINE_MS, FrontEndResult, Segment
 
 # Of one bounded answer: silence costs no work, so nothing else would bound it.
 MAX_PAUSE_SECONDS = 120.0
@@ -77,16 +77,17 @@ class SynthesisRun:
         """
         self._control.check()
         with self._clock.stage("text"):
-            segments = self._split_text()
+            text = self._split_text()
+        segments = text.segments
         with self._clock.stage("reference"):
             voice, emotion = self._read_clips()
         self._control.check()
         with torch.inference_mode():
             condition = self._condition(voice, emotion)
         for group in decoding_groups(len(segments), self.request):
-            yield from self._speak(segments, group, voice, condition)
+            yield from self._speak(text, group, voice, condition)
 
-    def _split_text(self) -> Sequence[Segment]:
+    def _split_text(self) -> FrontEndResult:
         # A segment may be one piece longer than asked for, and must fit the position table.
         longest = self._networks.config.gpt.max_text_tokens - 1
         result = self._networks.text.segments(
@@ -95,25 +96,29 @@ class SynthesisRun:
             self.request.quick_streaming_tokens,
             self.request.normalization,
             self._control.check,
+            pauses=self.request.pauses,
+            # A paragraph is never nearer to the next one than two sentences are.
+            blank_line=max(BLANK_LINE_MS, self.request.interval_silence),
         )
-        self._bound_length(result.segments)
-        if result.unknown:
-            self.warnings.append(unknown_warning(result.unknown))
-        return result.segments
+        self._bound_length(result)
+        self.warnings += result.warnings()
+        return result
 
-    def _bound_length(self, segments: Sequence[Segment]) -> None:
+    def _bound_length(self, text: FrontEndResult) -> None:
         """Raises RequestError, before anything is spoken, for what would last too long."""
         limit = self.request.max_audio_seconds
         if limit is None:
             return
-        pauses = (len(segments) - 1) * self.request.interval_silence / 1000
+        segments = text.segments
+        pauses = sum(text.silences(self.request.interval_silence)) / 1000
         gpt = self._networks.config.gpt
         codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
         speech = codes / CODES_PER_SECOND / self.request.speed
         if pauses > MAX_PAUSE_SECONDS:
             raise RequestError(
-                f"the pauses between {len(segments)} segments come to {pauses:.0f} s; at most "
-                f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence"
+                f"the pauses of {len(segments)} segments come to {pauses:.0f} s; at most "
+                f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence, or "
+                "shorter pauses"
             )
         if pauses + speech > limit:
             raise RequestError(
@@ -161,9 +166,12 @@ class SynthesisRun:
         return None if vector is None else scale_vector(vector, request.emo_alpha)
 
     def _speak(
-        self, segments: Sequence[Segment], group: range, voice: Voice, condition: Tensor
+        self, text: FrontEndResult, group: range, voice: Voice, condition: Tensor
     ) -> Iterator[SegmentAudio]:
         """Decode a group, then hand out each of its segments as soon as it sounds."""
+        segments = text.segments
+        asked = text.silences(self.request.interval_silence)
+        silences = [self._sample_rate * milliseconds // 1000 for milliseconds in asked]
         texts = [
             torch.tensor(segments[i].ids, dtype=torch.int64, device=self._device) for i in group
         ]
@@ -191,9 +199,10 @@ class SynthesisRun:
                 codes=result.codes.cpu().numpy(),
                 waveform=waveform,
                 sample_rate=self._sample_rate,
-                pause=self._pause if i + 1 < len(segments) else 0,
+                pause=silences[i + 1],
                 truncated=result.truncated,
                 spoken_text=segments[i].spoken_text,
+                lead=silences[0] if i == 0 else 0,
             )
 
     def _written(self, segment: Segment) -> str:
@@ -205,10 +214,6 @@ class SynthesisRun:
     @property
     def _sample_rate(self) -> int:
         return self._networks.config.s2mel.preprocess_params.sr
-
-    @property
-    def _pause(self) -> int:
-        return self._sample_rate * self.request.interval_silence // 1000
 
     def _codes(
         self, texts: Sequence[Tensor], group: range, condition: Tensor, count: int

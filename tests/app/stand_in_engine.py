@@ -3,7 +3,8 @@
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
 beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, ``[silent]`` for a text
-with nothing to speak, ``[noise 5]`` writes lines to stderr, and ``[die]`` ends the process.
+with nothing to speak, ``[noise 5]`` writes lines to stderr, ``[lead 500]`` is silent for so many
+milliseconds before the first line, if pauses are on, and ``[die]`` ends the process.
 ``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
 file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
 (a file that gets a line for each start and end) steer the process.
@@ -190,6 +191,8 @@ def _seconds_of(line: str) -> float:
 
 def _tone(request: SynthesisRequest, line: str, index: int, count: int) -> SegmentAudio:
     length = int(RATE * _seconds_of(line) / request.speed)
+    command, _, value = _command(line).partition(" ")
+    lead = int(value) if command == "lead" else 0
     wave = 0.3 * np.sin(2 * np.pi * 220 * np.arange(length) / RATE)
     return SegmentAudio(
         index=index,
@@ -202,4 +205,5 @@ def _tone(request: SynthesisRequest, line: str, index: int, count: int) -> Segme
         pause=RATE * request.interval_silence // 1000 if index + 1 < count else 0,
         truncated=False,
         spoken_text="hum",
+        lead=RATE * lead // 1000 if index == 0 and request.pauses else 0,
     )

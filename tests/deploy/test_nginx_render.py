@@ -123,7 +123,7 @@ def test_new_routes_need_nothing_here(copied: Path) -> None:
 
 def test_streams_are_not_held_back() -> None:
     text = render(*EXAMPLE)
-    _, _, rest = text.partition('location ~ "^(?:/tts/stream)$" {')
+    _, _, rest = text.partition('location ~ "^(?:/tts/stream|/v1/audio/speech)$" {')
     lines = {line.strip() for line in rest.partition("}")[0].splitlines()}
     assert {"proxy_buffering off;", "gzip off;", "proxy_ignore_client_abort off;"} <= lines
     assert "proxy_read_timeout" not in rest.partition("}")[0]  # that of the server

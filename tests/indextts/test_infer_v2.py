@@ -13,6 +13,8 @@ import pytest
 import soundfile as sf
 import torch
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from indextts.errors import (
     AudioError,
@@ -32,6 +34,7 @@ from indextts.request import Control, Progress, ReferenceAudio, Synthesis, Synth
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.bound import usual_codes
 from indextts.stages.synthesis import decoding_groups
+from indextts.subtitles import segment_cues
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
 LONG_TEXT = " ".join(SENTENCES[:2] * 3)
@@ -263,10 +266,11 @@ def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
 
 
 def test_speed_changes_the_pace_and_nothing_else(engine: IndexTTS2) -> None:
-    usual = request(LONG_TEXT, max_text_tokens_per_segment=20)
+    usual = request(" ".join(SENTENCES[:2]), sampling=SamplingChanges(max_mel_tokens=20))
+    usual = replace(usual, max_text_tokens_per_segment=20)
     plain = engine.synthesize(usual)
     assert same(plain, engine.synthesize(replace(usual, speed=1.0)))
-    for speed in (0.5, 0.75, 1.25, 2.0):
+    for speed in (0.5, 1.25, 2.0):
         other = engine.synthesize(replace(usual, speed=speed))
         for a, b in zip(plain.segments, other.segments, strict=True):
             assert a.codes.tolist() == b.codes.tolist()
@@ -289,6 +293,51 @@ def test_a_request_chooses_how_its_text_is_read(engine: IndexTTS2) -> None:
     assert spoken["reference"] == ["HELLO WORLD. FIVE DOGS"]
     with pytest.raises(RequestError, match="normalization must be one of"):
         request(text, normalization="other")
+
+
+SILENT = st.lists(st.integers(0, 1500), min_size=1, max_size=2)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.tuples(SILENT, st.sampled_from(SENTENCES[:3])), min_size=1, max_size=3), SILENT)
+def test_pauses_of_the_text_are_exact(
+    engine: IndexTTS2, parts: list[tuple[list[int], str]], behind: list[int]
+) -> None:
+    def marks(lengths: list[int]) -> str:
+        return " ".join(f"[pause {n}ms]" for n in lengths)
+
+    text = " ".join(f"{marks(lengths)} {words}" for lengths, words in parts) + marks(behind)
+    result = engine.synthesize(request(text, sampling=SamplingChanges(max_mel_tokens=8)))
+    assert [s.text for s in result.segments] == [words for _, words in parts]
+    begin = 0
+    asked = [SAMPLE_RATE * sum(n) // 1000 for n in (*(n for n, _ in parts), behind)]
+    for segment, silence, cue in zip(
+        result.segments, asked, segment_cues(result.segments), strict=False
+    ):
+        assert not result.waveform[begin : begin + silence].any()
+        begin += silence
+        end = begin + len(segment.waveform)
+        assert np.array_equal(result.waveform[begin:end], segment.waveform)
+        assert (cue.start, cue.end) == (begin / SAMPLE_RATE, end / SAMPLE_RATE)
+        begin = end
+    assert not result.waveform[begin:].any()
+    assert len(result.waveform) == begin + asked[-1]
+
+
+def test_pauses_are_told_and_bounded(engine: IndexTTS2) -> None:
+    short = SamplingChanges(max_mel_tokens=4)
+    text = "hello.\n\nworld [pause] [pause 100ms] fox"
+    for interval, between in ((0, 500), (900, 900)):
+        result = engine.synthesize(request(text, interval_silence=interval, sampling=short))
+        expected = [SAMPLE_RATE * n // 1000 for n in (between, 100, 0)]
+        assert [s.pause for s in result.segments] == expected
+        assert result.warnings[0].startswith("[pause] is not understood as a pause")
+    plain = engine.synthesize(request(text, pauses=False, sampling=short))
+    assert [s.pause for s in plain.segments] == [0]
+    with pytest.raises(TextError, match="A pause may last 10 s at most"):
+        engine.synthesize(request("hello [pause 11s]"))
+    with pytest.raises(RequestError, match=r"come to 130 s; at most 120 s .* or shorter pauses"):
+        engine.synthesize(request("hello" + " [pause 10s]" * 13, max_audio_seconds=500.0))
 
 
 def test_a_wrong_normalization_of_the_engine_is_named(tiny_model_dir: Path) -> None:

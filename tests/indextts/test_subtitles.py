@@ -33,7 +33,7 @@ def test_nothing() -> None:
 
 
 def test_segments_have_pauses_between_them() -> None:
-    def segment(index: int, samples: int, spoken: str) -> SegmentAudio:
+    def segment(index: int, samples: int, spoken: str, lead: int = 0) -> SegmentAudio:
         return SegmentAudio(
             index=index,
             count=2,
@@ -45,7 +45,10 @@ def test_segments_have_pauses_between_them() -> None:
             pause=20,
             truncated=False,
             spoken_text=spoken,
+            lead=lead,
         )
 
     cues = list(segment_cues((segment(0, 150, "Spoken."), segment(1, 50, ""))))
     assert cues == [SegmentCue("Spoken.", 0.0, 1.5), SegmentCue("PIECES", 1.7, 2.2)]
+    late = list(segment_cues((segment(0, 150, "Spoken.", lead=30), segment(1, 50, ""))))
+    assert late == [SegmentCue("Spoken.", 0.3, 1.8), SegmentCue("PIECES", 2.0, 2.5)]

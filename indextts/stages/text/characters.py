@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 
+from indextts.stages.text.silences import is_silence
 from indextts.stages.text.spans import Edit, Tracked
 
 # What every later step knows: no need to look at it one by one.
@@ -162,7 +163,7 @@ def _plain_edits(text: str) -> Iterator[Edit]:
 
 
 def _plain(character: str) -> str:
-    if character in _KEPT:
+    if character in _KEPT or is_silence(character):
         return character
     if character in _PLAIN:
         return _PLAIN[character]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from indextts.config import SegmentationConfig
@@ -17,6 +17,17 @@ from indextts.stages.text.phonemes import PhonemeReader, load_phoneme_reader
 from indextts.stages.text.readers import PlainReader, Reader, ReferenceReader
 from indextts.stages.text.segmentation import Segmenter, SpokenSegment, tidy_blanks
 from indextts.stages.text.segmenter import split_segments
+from indextts.stages.text.silences import (
+    BLANK_LINE_MS,
+    MarkedText,
+    doubtful_warning,
+    mark_silences,
+    passages,
+    silence_at_edge,
+    silence_between,
+    without_silences,
+)
+from indextts.stages.text.spans import Tracked
 from indextts.stages.text.tokenizer import (
     CJK_BLANKS,
     RESERVED_PIECES,
@@ -37,6 +48,7 @@ class Segment:
         spoken_text: the words that are spoken, as people write them.
         source: begin and end of the stretch of the request's text that is spoken; None where the
             reader does not know.
+        silence: milliseconds that the text wants to be silent in front of it; None: as usual.
     """
 
     pieces: tuple[str, ...]
@@ -44,17 +56,52 @@ class Segment:
     text: str
     spoken_text: str
     source: tuple[int, int] | None = None
+    silence: int | None = None
 
 
 @dataclass(frozen=True)
 class FrontEndResult:
-    """The segments in order, and the distinct characters that the model cannot read."""
+    """What is to be spoken.
+
+    Attributes:
+        segments: in order.
+        unknown: the distinct characters that the model cannot read.
+        silence: milliseconds that the text wants to be silent at its end.
+        doubtful: marks that look like pauses but were read as text.
+    """
 
     segments: tuple[Segment, ...]
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    silence: int = 0
+    doubtful: tuple[str, ...] = ()
+
+    def silences(self, interval: int) -> tuple[int, ...]:
+        """Milliseconds of silence: in front of, between and behind the segments.
+
+        Args:
+            interval: between two segments where the text asks for none.
+        """
+        first, *others = (segment.silence for segment in self.segments)
+        between = (interval if silence is None else silence for silence in others)
+        return (first or 0, *between, self.silence)
+
+    def warnings(self) -> list[str]:
+        """Sentences for the caller."""
+        unknown = [unknown_warning(self.unknown)] if self.unknown else []
+        return unknown + [doubtful_warning(mark) for mark in self.doubtful[:_SHOWN_MARKS]]
+
+
+@dataclass(frozen=True)
+class _Passage:
+    """What stands between two pauses of a text: segments, and the characters that are lost."""
+
+    silences: str
+    segments: Sequence[Segment]
+    unknown: Iterable[str]
 
 
 _SHOWN_CHARACTERS = 20
+_SHOWN_MARKS = 5
 
 
 def unknown_warning(characters: Sequence[str]) -> str:
@@ -106,6 +153,9 @@ class TextFrontEnd:
         quick_tokens: int = 0,
         normalization: Normalization | None = None,
         check: Callable[[], None] = _never,
+        *,
+        pauses: bool = True,
+        blank_line: int = BLANK_LINE_MS,
     ) -> FrontEndResult:
         """Prepare a text.
 
@@ -116,34 +166,71 @@ class TextFrontEnd:
                 reference, :func:`split_segments`.
             normalization: which reader; None is the front end's own.
             check: asked every few clauses; what it raises ends the work.
+            pauses: whether marks of pauses, and blank lines outside the reference's reading, are
+                silence; see :func:`mark_silences`.
+            blank_line: milliseconds of silence for blank lines.
 
         Raises:
-            TextError: nothing in the text can be spoken.
+            TextError: nothing in the text can be spoken, or a pause is too long.
         """
         text = text.encode("utf-8", "ignore").decode("utf-8")
         reader = self._readers[normalization or self._normalization]
-        if isinstance(reader, ReferenceReader) and self._cuts_pieces:
-            result = self._reference_segments(reader, text, max_tokens, quick_tokens, check)
+        if pauses:
+            # The original knows nothing of blank lines.
+            marked = mark_silences(text, blank_lines=not isinstance(reader, ReferenceReader))
         else:
-            spans = reader.read(text, check)
-            cut = self._segmenter.split(spans, max_tokens, quick_tokens, check)
-            knows_source = not isinstance(reader, ReferenceReader)
-            result = self._result(cut, max_tokens, knows_source=knows_source, check=check)
-        if not any(self._is_speakable(segment.pieces) for segment in result.segments):
+            marked = MarkedText(without_silences(text))
+        if isinstance(reader, ReferenceReader) and self._cuts_pieces:
+            made = self._reference_passages(
+                reader, marked.tracked.text, max_tokens, quick_tokens, check
+            )
+        else:
+            made = self._passages(reader, marked.tracked, max_tokens, quick_tokens, check)
+        segments: list[Segment] = []
+        unknown: dict[str, None] = {}
+        silences = ""
+        for passage in made:
+            silences += passage.silences
+            unknown |= dict.fromkeys(passage.unknown)
+            # Marks alone are no speech: the silences around them are one.
+            if any(self._is_speakable(segment.pieces) for segment in passage.segments):
+                first, *others = passage.segments
+                between = silence_between(silences, blank_line)
+                silence = between if segments else silence_at_edge(silences)
+                segments += (replace(first, silence=silence), *others)
+                silences = ""
+        if not segments:
             raise TextError(
                 "The text has nothing in it that can be spoken: the model reads Chinese "
                 "characters, Latin letters and digits."
             )
-        return result
+        behind = silence_at_edge(silences) or 0
+        return FrontEndResult(tuple(segments), tuple(unknown), behind, marked.doubtful)
 
-    def _result(
+    def _passages(
         self,
+        reader: Reader,
+        source: Tracked,
+        max_tokens: int,
+        quick_tokens: int,
+        check: Callable[[], None],
+    ) -> Iterator[_Passage]:
+        known = None if isinstance(reader, ReferenceReader) else source
+        bound = quick_tokens
+        for silences, spans in passages(reader.read(source.text, check)):
+            cut = self._segmenter.split(spans, max_tokens, bound, check)
+            yield self._passage(silences, cut, max_tokens, known, check)
+            # The segments of a text may grow; see Segmenter.split.
+            bound = min(bound << len(cut), max_tokens)
+
+    def _passage(
+        self,
+        silences: str,
         cut: Iterable[SpokenSegment],
         max_tokens: int,
-        *,
-        knows_source: bool,
+        source: Tracked | None,
         check: Callable[[], None],
-    ) -> FrontEndResult:
+    ) -> _Passage:
         segments: list[Segment] = []
         lost: dict[str, None] = {}
         for part in cut:
@@ -153,31 +240,36 @@ class TextFrontEnd:
                 spoken, unknown = self._readable(part.text)
                 lost |= dict.fromkeys(unknown)
                 pieces = self._pieces(spoken)
+            place = None
+            if source is not None:
+                place = (source.place(part.begin), source.place(part.end))
             # The sizes that the segmenter added up are bounds: this is a safety net.
             for begin in range(0, len(pieces), max_tokens):
                 piece = pieces[begin : begin + max_tokens]
                 if self._is_speakable(piece):
-                    source = (part.begin, part.end) if knows_source else None
-                    segments.append(self._segment(piece, spoken, source))
-        return FrontEndResult(tuple(segments), tuple(lost))
+                    segments.append(self._segment(piece, spoken, place))
+        return _Passage(silences, segments, lost)
 
-    def _reference_segments(
+    def _reference_passages(
         self,
         reader: ReferenceReader,
         text: str,
         max_tokens: int,
         quick_tokens: int,
         check: Callable[[], None],
-    ) -> FrontEndResult:
+    ) -> Iterator[_Passage]:
         # A single character is read as it stands (text.md 2, step 1).  Where that gives nothing to
         # speak ("a", "5"), we read it like a longer text, which the original does not.
         pieces = self._tokenizer.tokenize_raw(text) if len(text.strip()) == 1 else []
+        made: Iterable[tuple[str, list[str]]] = [("", pieces)]
         if not self._is_speakable(pieces):
-            spoken = reader.normalizer.normalize(text, check) if text.strip() else ""
-            pieces = self._pieces(spoken)
-        parts = split_segments(pieces, max_tokens, quick_tokens)
-        lost = dict.fromkeys("".join(self._tokenizer.unknown(pieces)).replace("▁", ""))
-        return FrontEndResult(tuple(self._segment(part) for part in parts), tuple(lost))
+            read = reader.passages(text, check)
+            made = ((silences, self._pieces(spoken)) for silences, spoken in read)
+        for silences, pieces in made:
+            parts = split_segments(pieces, max_tokens, quick_tokens)
+            lost = "".join(self._tokenizer.unknown(pieces)).replace("▁", "")
+            yield _Passage(silences, [self._segment(part) for part in parts], lost)
+            quick_tokens = max(quick_tokens - len(pieces), 0)
 
     def _readable(self, text: str) -> tuple[str, tuple[str, ...]]:
         """The text without what the vocabulary lacks, and the sounds that are lost by that."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from indextts.stages.text.characters import PICTURE
+from indextts.stages.text.silences import is_silence
 from indextts.stages.text.spans import Kind, Span
 
 ELLIPSIS = "…"
@@ -31,6 +32,8 @@ def read_mark(text: str, at: int) -> tuple[int, str, Kind] | None:
     The words of silent signs are empty; None is for what is no mark.
     """
     character = text[at]
+    if is_silence(character):
+        return at + 1, character, Kind.SILENCE
     run = _RUN.match(text, at)
     if run:
         return _end_mark(text, at, run.end(), run[0])
@@ -150,6 +153,12 @@ def join_marks(spans: Iterable[Span]) -> Iterator[Span]:
             yield from _joined(group, spoke=spoke, last=False)
             yield span
             group, spoke = [], True
+        elif span.kind is Kind.SILENCE:
+            # A quote that opens in front of it would stand alone.
+            ended = [mark for mark in group if mark.kind is not Kind.OPEN]
+            yield from _joined(ended, spoke=spoke, last=False)
+            yield span
+            group, spoke = [], False
         elif span.kind in (Kind.WORDS, Kind.READING):
             if not group:
                 yield span

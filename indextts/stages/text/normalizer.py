@@ -77,10 +77,13 @@ class TextNormalizer:
         self._glossary = glossary if glossary is not None else Glossary()
         self._log = logging.getLogger(__name__)
 
-    def normalize(self, text: str, check: Callable[[], None] = _never) -> str:
+    def normalize(
+        self, text: str, check: Callable[[], None] = _never, *, chinese: bool | None = None
+    ) -> str:
         """The text as it is to be spoken.
 
-        `check` is asked for every clause; what it raises ends the work.
+        `check` is asked for every clause; what it raises ends the work.  `chinese` is for
+        a passage, where the whole text decides the language.
 
         A verbaliser that fails does not fail the text: in Chinese the result is empty, in
         English the numbers stay as they are (text.md 1.1).  Only the kind of failure is logged:
@@ -90,7 +93,7 @@ class TextNormalizer:
             TextError: the verbaliser is one that refuses numbers and signs.
         """
         text, annotations = protect.protect_annotations(text)
-        if is_chinese(text):
+        if is_chinese(text) if chinese is None else chinese:
             text = self._chinese(text, check)
             text = _CHINESE_PATTERN.sub(lambda match: _CHINESE_PUNCTUATION[match[0]], text)
         else:
@@ -129,6 +132,11 @@ class TextNormalizer:
             self._log.debug("the en verbaliser failed: %s", type(error).__name__)
             return text
         return protect.restore_hyphens(spoken) if has_terms else spoken
+
+
+def is_read_as_chinese(text: str) -> bool:
+    """Which path :meth:`TextNormalizer.normalize` takes."""
+    return is_chinese(protect.protect_annotations(text)[0])
 
 
 def is_chinese(text: str) -> bool:

@@ -10,7 +10,8 @@ from indextts.errors import ConfigError
 from indextts.request import NORMALIZATIONS, Normalization
 from indextts.stages.text.characters import CharacterFolder
 from indextts.stages.text.marks import join_marks, read_mark
-from indextts.stages.text.normalizer import TextNormalizer
+from indextts.stages.text.normalizer import TextNormalizer, is_read_as_chinese
+from indextts.stages.text.silences import split_at_silences
 from indextts.stages.text.spans import Kind, Span
 
 # What may be a mark.
@@ -74,7 +75,19 @@ class ReferenceReader:
         self._plain = plain
 
     def read(self, text: str, check: Check) -> list[Span]:
-        return self._plain.read(self.normalizer.normalize(text, check), check)
+        spans: list[Span] = []
+        for silences, passage in self.passages(text, check):
+            spans += (Span(silence, 0, 0, Kind.SILENCE) for silence in silences)
+            spans += self._plain.read(passage, check)
+        return spans
+
+    def passages(self, text: str, check: Check) -> Iterator[tuple[str, str]]:
+        """The spoken text between silences, with the silences in front of it."""
+        chinese = is_read_as_chinese(text)
+        for silences, passage in split_at_silences(text):
+            if passage.strip():
+                passage = self.normalizer.normalize(passage, check, chinese=chinese)
+            yield silences, passage
 
 
 def check_normalization(name: str) -> Normalization:

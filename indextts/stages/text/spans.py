@@ -17,6 +17,7 @@ class Kind(Enum):
     PAUSE = auto()  # ends a clause
     OPEN = auto()  # quote or bracket
     CLOSE = auto()
+    SILENCE = auto()  # a pause that the text asks for
 
 
 @dataclass(frozen=True, slots=True)

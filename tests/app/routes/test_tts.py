@@ -111,12 +111,29 @@ def test_speed(client: FlaskClient, clip_hex: str) -> None:
     assert lengths[2.0] == pytest.approx(lengths[1] / 2, abs=0.01)
 
 
+def test_silence_in_front_counts(client: FlaskClient, clip_hex: str) -> None:
+    fields = {"text": "[lead 500] first\nsecond", "interval_silence": 0}
+    body = speak(client, clip_hex, **fields).get_json()
+    first, second = body["segments"]
+    assert first["start"] == 0.5
+    assert second["start"] == pytest.approx(first["end"])
+    assert second["end"] == pytest.approx(body["audio_length"])
+    whole, rate = soundfile.read(io.BytesIO(bytes.fromhex(body["audio_hex"])))
+    assert not whole[: rate // 2].any()
+    assert whole[rate // 2 : rate // 2 + 100].any()
+    assert len(whole) == round(rate * body["audio_length"])
+    off = speak(client, clip_hex, **fields, pauses=False).get_json()
+    assert off["segments"][0]["start"] == 0.0
+    assert off["audio_length"] == pytest.approx(body["audio_length"] - 0.5, abs=1e-3)
+
+
 def test_a_form_with_files(client: FlaskClient, clip: bytes) -> None:
     form = {
         "text": "hello",
         "spk_audio": (io.BytesIO(clip), "any name.txt"),
         "emo_audio": (io.BytesIO(wave_bytes(0.3)), "b"),
         "emo_alpha": "0.25",
+        "pauses": "false",
         "seed": "99",
         "num_beams": "1",
     }
@@ -182,6 +199,9 @@ def test_a_data_uri(client: FlaskClient, clip: bytes) -> None:
         ({"seed": 2**63}, "seed"),
         ({"seed": 1.5}, "seed"),
         ({"seed": True}, "seed"),
+        ({"pauses": None}, "pauses"),
+        ({"pauses": 1}, "pauses"),
+        ({"pauses": "true"}, "pauses"),
         ({"speed": 0.49}, "speed"),
         ({"speed": 2.01}, "speed"),
         ({"speed": "1"}, "speed"),

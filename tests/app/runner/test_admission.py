@@ -119,3 +119,15 @@ def test_left_seats_leave_no_crumbs() -> None:
         seat.leave()
         seat.leave()
     assert admission.counts().wait_seconds == 0.0
+
+
+def test_the_engine_may_look_without_waiting() -> None:
+    admission = Admission(queue_size=32, queue_seconds=60.0)
+    assert admission.next(wait=False) is None
+    job = job_of(admission)
+    assert admission.next(wait=False) is job
+    assert not admission.closed
+    waiting = job_of(admission)
+    assert admission.close() == ((waiting,), (job,))
+    assert admission.next(wait=False) is None
+    assert admission.closed

@@ -50,6 +50,18 @@ def test_both_readers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "四" in reference or "A4" in reference
 
 
+def test_pauses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "[pause 20ms] Hello. [pause 0.5s]\n\n你好 [pause] [pause 1s]"
+    assert run(folder, text) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert [lines[0], lines[2], lines[4]] == [f"[pause {n}ms]" for n in (20, 500, 1000)]
+    assert lines[5].startswith("[pause] is not understood as a pause")
+    assert run(folder, text, "--no-pauses") == 0
+    assert "[pause" not in capsys.readouterr().out
+    assert run(folder, "[pause 11s] Hello.") == 1
+    assert "10 s at most" in capsys.readouterr().out
+
+
 def test_standard_input(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

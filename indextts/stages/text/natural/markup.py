@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from indextts.stages.text.natural.rules import listed
+from indextts.stages.text.silences import SILENCES
 from indextts.stages.text.spans import Edit, Tracked
 
 FIRM_BREAK = "\r"
@@ -55,6 +56,8 @@ _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 # A blank between two verses or phrases of Chinese, not between single words.
 _WIDE_BLANK = re.compile("(?<=[\u4e00-\u9fff]{4}) +(?=[\u4e00-\u9fff]{4})")
 _ENDS = frozenset(".!?。！？…:;：；,，、")
+# A line with nothing to say.
+_BLANK = re.compile(rf"[\s{SILENCES}]*+\Z")
 # A line of prose of this length that goes on with a word was broken by a program.
 _WRAPPED = 50
 
@@ -149,7 +152,7 @@ def _row_edits(line: str, begin: int) -> Iterator[Edit]:
 
 def _break(line: str, following: str, *, firm: bool) -> str:
     """What the break between two lines is for the ear."""
-    if firm or not following.strip() or _start_of(following) or not line.strip():
+    if firm or _BLANK.match(following) or _start_of(following) or _BLANK.match(line):
         return FIRM_BREAK
     last = line.rstrip()[-1]
     if last in _ENDS:
