@@ -40,12 +40,13 @@ def list_voices() -> Response:
         listing = parts.voices.listing()
     except Exception as error:
         raise api_error(error, OF_STORE) from error
+    base = url_for("voices.list_voices")
     names: dict[str, list[str]] = {}
     for alias, name in listing.aliases.items():
         names.setdefault(name, []).append(alias)
     answer = {
         "voices": [voice.name for voice in listing.voices],
-        "details": [_shown(voice, names.get(voice.name, [])) for voice in listing.voices],
+        "details": [_shown(voice, names.get(voice.name, []), base) for voice in listing.voices],
         "aliases": listing.aliases,
         "default": listing.default,
         "writable": parts.settings.voices_write and not parts.voices.read_only,
@@ -88,7 +89,7 @@ def add_voice() -> tuple[Response, int]:
         voice = parts.voices.add(new)
     except Exception as error:
         raise api_error(error, OF_STORE) from error
-    return jsonify(VoiceResponse().dump(_shown(voice, []))), 201
+    return jsonify(VoiceResponse().dump(_shown(voice, [], url_for("voices.list_voices")))), 201
 
 
 @bp.delete("/v1/audio/voices/<name>")
@@ -103,8 +104,8 @@ def remove_voice(name: str) -> Response:
     return jsonify(RemovedVoiceResponse().dump({"name": removed, "deleted": True}))
 
 
-def _shown(voice: Voice, aliases: list[str]) -> dict[str, object]:
-    """What :class:`VoiceResponse` dumps."""
+def _shown(voice: Voice, aliases: list[str], base: str) -> dict[str, object]:
+    """What :class:`VoiceResponse` dumps; `base` is the address of the list."""
     told = voice.sidecar
     return {
         "name": voice.name,
@@ -113,7 +114,7 @@ def _shown(voice: Voice, aliases: list[str]) -> dict[str, object]:
         "consent": told.consent,
         "sha256": told.sha256,
         "aliases": aliases,
-        "preview": url_for("voices.sample", name=voice.name),
+        "preview": f"{base}/{quote(voice.name, safe='')}/sample",
     }
 
 

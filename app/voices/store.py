@@ -147,16 +147,17 @@ class VoiceStore:
         )
         if new.suffix not in SUFFIXES:
             raise ValueError(f"no suffix of a clip: {new.suffix}")
-        clip = Clip(name, self._folder / f"{name}{new.suffix}")
+        clip = Clip(name, self._folder, f"{name}{new.suffix}")
+        beside = Path(clip.sidecar)
         self._require_writable()
         with changing(self._folder):
             self._require_free(name)
             # The clip comes last: from then on there is a voice, and it has its sidecar.
             try:
-                write_file(clip.sidecar, sidecar.to_json())
+                write_file(beside, sidecar.to_json())
                 write_file(clip.path, new.clip)
             except BaseException:
-                remove_files([clip.path, clip.sidecar])
+                remove_files([clip.path, beside])
                 raise
         log.info("The voice %s was added.", name)
         return Voice(name, clip.path, sidecar)
