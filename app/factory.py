@@ -175,7 +175,8 @@ def _make_voices(settings: Settings) -> VoiceStore:
     auto = settings.voices_dir == "auto"
     folder = HOME / "voices" if auto else Path(settings.voices_dir).resolve()
     prepared = prepare(folder, HOME / "examples" / "voices")
-    if settings.voices_write and (prepared.in_place or not os.access(prepared.folder, os.W_OK)):
+    locked = prepared.folder.exists() and not os.access(prepared.folder, os.W_OK)
+    if settings.voices_write and (prepared.in_place or locked):
         log.warning("No voices can be added: the folder %s cannot be written to.", folder)
     return VoiceStore(
         prepared.folder,

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.clips.containers import clip_format
+from app.clips.decode import require_size
 from app.routes.body import refuse_compressed
 from app.routes.problems import FieldNames, api_error
 from app.routes.receive import admit, deadline_of
@@ -62,6 +63,7 @@ def sample(name: str) -> Response:
     try:
         voice = parts.voices.find(name)
         data = parts.voices.read(name)
+        require_size(data, parts.settings.fetch_max_bytes)
     except Exception as error:
         raise api_error(error, OF_STORE) from error
     form = clip_format(data)

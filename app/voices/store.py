@@ -137,6 +137,8 @@ class VoiceStore:
             VoicesBusyError: others have been writing for too long.
             VoiceStorageError: the folder is full or cannot be written to.
         """
+        if new.suffix not in SUFFIXES:
+            raise ValueError(f"no suffix of a clip: {new.suffix}")
         name = check_name(new.name)
         sidecar = Sidecar(
             name=name,
@@ -145,8 +147,6 @@ class VoiceStore:
             consent=new.consent,
             sha256=hashlib.sha256(new.clip).hexdigest(),
         )
-        if new.suffix not in SUFFIXES:
-            raise ValueError(f"no suffix of a clip: {new.suffix}")
         clip = Clip(name, self._folder, f"{name}{new.suffix}")
         beside = Path(clip.sidecar)
         self._require_writable()
@@ -178,7 +178,7 @@ class VoiceStore:
             clip = clips.get(name_key(name))
             if clip is None:
                 raise UnknownVoiceError(name, _names(clips))
-            # The clip goes last: if that fails the voice is still there, and can be removed again.
+            # The clip goes last: where that fails, the voice is still there to be removed.
             remove_files(files_of(self._folder, name_key(name)))
         log.info("The voice %s was removed.", clip.name)
         return clip.name
