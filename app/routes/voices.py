@@ -50,7 +50,7 @@ def list_voices() -> Response:
         "details": [_shown(voice, names.get(voice.name, []), base) for voice in listing.voices],
         "aliases": listing.aliases,
         "default": listing.default,
-        "writable": parts.settings.voices_write and not parts.voices.read_only,
+        "writable": parts.settings.voices_write and parts.voices.writable,
     }
     return jsonify(VoicesResponse().dump(answer))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,13 @@ class VoiceStore:
         self._max_bytes = max_bytes
         self._aliases = AliasFile(folder / ALIASES)
         self._sidecars = Sidecars()
-        self.read_only = read_only
+        self._read_only = read_only
+
+    @property
+    def writable(self) -> bool:
+        """Whether voices can be added and removed, as far as the folder is concerned."""
+        missing = not self._folder.exists()  # then it is made with the first voice
+        return not self._read_only and (missing or os.access(self._folder, os.W_OK))
 
     def names(self) -> list[str]:
         """Names of all voices, in order, without their aliases."""
@@ -184,7 +191,7 @@ class VoiceStore:
         return clip.name
 
     def _require_writable(self) -> None:
-        if self.read_only:
+        if self._read_only:
             raise VoiceStorageError("The folder of the stored voices cannot be written to.")
 
     def _require_free(self, name: str) -> None:
