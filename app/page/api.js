@@ -17,8 +17,10 @@ export class ServiceError extends Error {
   }
 }
 
-/** What is fixed for this server: see app/routes/page.py. */
-export const facts = () => json("page/facts.json");
+/** What is fixed for this server: see PageFacts in app/routes/page.py. */
+export function facts() {
+  return JSON.parse(document.querySelector('meta[name="indextts-facts"]').content);
+}
 
 /** The state of the model; it is told with 503, too. */
 export async function health() {

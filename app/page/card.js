@@ -107,9 +107,13 @@ export class Card {
   #describe() {
     const { voice, emotion, speed, format } = this.#order;
     const parts = [clipName(voice)];
-    if (emotion.kind === "clip") parts.push(`${say("emotion.label")}: ${clipName(emotion.clip)}`);
-    if (emotion.kind === "text") parts.push(`${say("emotion.label")}: ${emotion.text}`);
-    if (emotion.kind === "vector") parts.push(`${say("emotion.label")}: ${say("emotion.vector")}`);
+    const what = {
+      none: () => "",
+      clip: () => clipName(emotion.clip),
+      vector: () => say("emotion.vector"),
+      text: () => emotion.text,
+    }[emotion.kind]();
+    if (what) parts.push(say("result.emotion", { what }));
     if (speed !== 1) parts.push(`${speed}×`);
     parts.push(formatName(format));
     find(".how", this.root).textContent = parts.join(" · ");

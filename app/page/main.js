@@ -5,7 +5,7 @@ import { Form } from "./form.js";
 import { key } from "./key.js";
 import { KeyPanel } from "./key-panel.js";
 import { Player } from "./player.js";
-import { hush, preview } from "./preview.js";
+import { beforeListening, hush } from "./preview.js";
 import { clearProblems, showProblem } from "./problems.js";
 import { Results } from "./results.js";
 import { speak } from "./speak.js";
@@ -26,16 +26,10 @@ async function start() {
   useLanguage();
   put(find("#language"), "otherLanguage");
   find("#language").addEventListener("click", () => useLanguage(language() === "zh" ? "en" : "zh"));
-  preview.before = () => player.pause();
+  beforeListening(() => player.pause());
   player.addEventListener("unplayable", () => put(find("#status"), "result.unplayable"));
   void state.watch();
-  let facts;
-  try {
-    facts = await readFacts();
-  } catch (error) {
-    showProblem(error);
-    return;
-  }
+  const facts = readFacts();
   find("#docs-link").hidden = !facts.docs;
   form = new Form(stored, facts);
   find("#composer").addEventListener("submit", (event) => {
@@ -69,7 +63,7 @@ async function submit() {
   busy(true);
   put(find("#status"), "status.waiting");
   const card = results.add(order, player.live());
-  card.root.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
+  bringIntoView(card.root);
   try {
     const done = await speak(order, player, card, running.signal, (seconds) => {
       put(find("#status"), "status.speaking", { seconds });
@@ -93,13 +87,21 @@ function failed(error) {
   showProblem(error);
 }
 
+/** On a phone the results are below the form. */
+function bringIntoView(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const bar = find(".act").getBoundingClientRect().top;
+  if (top >= 0 && bottom <= Math.min(bar, window.innerHeight)) return;
+  element.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+}
+
 function busy(is) {
   const focused = document.activeElement === find(is ? "#speak" : "#cancel");
   find("#speak").hidden = is;
   find("#cancel").hidden = !is;
   find("#composer").setAttribute("aria-busy", String(is));
   // A button that goes away must not take the focus with it.
-  if (focused) find(is ? "#cancel" : "#speak").focus();
+  if (focused) find(is ? "#cancel" : "#speak").focus({ preventScroll: true });
 }
 
 await start();

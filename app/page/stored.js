@@ -26,11 +26,11 @@ export class StoredVoices extends EventTarget {
     }
   }
 
-  /** The voice to begin with, for people who speak a language; null where there is none. */
-  first(language) {
-    const speaking = this.list.filter((voice) => voice.language.toLowerCase().startsWith(language));
-    const fit = speaking.length > 0 ? speaking : this.list;
-    return (fit.find((voice) => voice.name === this.usual) ?? fit[0])?.name ?? null;
+  /** The voices, those first that speak a language, and the usual one before its like. */
+  sorted(language) {
+    const rank = (voice) =>
+      (voice.language.toLowerCase().startsWith(language) ? 0 : 2) + (voice.name === this.usual ? 0 : 1);
+    return [...this.list].sort((one, other) => rank(one) - rank(other));
   }
 
   #set(list, usual, why) {

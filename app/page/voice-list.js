@@ -10,15 +10,18 @@ export class VoiceList {
   #root;
   #stored;
   #group;
+  #failed;
   #chosen = null;
 
   /**
    * @param {HTMLElement} root the panel of the clip template
    * @param {import("./stored.js").StoredVoices} stored
    * @param {string} group name of the radio buttons
+   * @param {() => void} failed is told when a voice cannot be heard
    */
-  constructor(root, stored, group) {
+  constructor(root, stored, group, failed) {
     this.#root = root;
+    this.#failed = failed;
     this.#stored = stored;
     this.#group = group;
     stored.addEventListener("change", () => this.#draw());
@@ -35,11 +38,12 @@ export class VoiceList {
   #draw() {
     hush();
     const { list, why } = this.#stored;
-    if (this.chosen === null) this.#chosen = this.#stored.first(language());
+    if (this.chosen === null) this.#chosen = this.#stored.sorted(language())[0]?.name ?? null;
     const filter = find(".filter", this.#root);
     filter.hidden = list.length < FILTER_FROM;
     if (filter.hidden) filter.value = "";
-    find(".voices", this.#root).replaceChildren(...list.map((voice) => this.#row(voice)));
+    const rows = this.#stored.sorted(language()).map((voice) => this.#row(voice));
+    find(".voices", this.#root).replaceChildren(...rows);
     find(".voices", this.#root).hidden = list.length === 0;
     this.#filter(why);
   }
@@ -63,20 +67,22 @@ export class VoiceList {
     radio.addEventListener("change", () => {
       this.#chosen = voice.name;
     });
-    const note = [languageName(voice.language), voice.description].filter(Boolean).join(" · ");
     const label = make(
       "label",
       {},
       radio,
       make("span", { class: "voice-name", dir: "auto" }, voice.name),
-      make("span", { class: "voice-note", dir: "auto" }, note),
+      " ",
+      make("span", { class: "voice-note" }, languageName(voice.language)),
+      make("span", { class: "voice-note about", dir: "auto" }, voice.description),
     );
-    return make("div", { class: "voice" }, label, listenButton(voice.name, () => sample(voice.name)));
+    const button = listenButton(voice.name, () => sample(voice.name), this.#failed);
+    return make("div", { class: "voice" }, label, button);
   }
 }
 
 /** A round button that plays a clip. */
-export function listenButton(called, clip, failed = () => {}) {
+export function listenButton(called, clip, failed) {
   const button = make("button", { type: "button", class: "round small listen" }, icon("play"));
   const show = (playing) => {
     setIcon(button, playing ? "stop" : "play");

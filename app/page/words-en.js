@@ -60,6 +60,7 @@ export default {
   "clip.save": "Save {name}",
   "clip.listen": "Listen to {name}",
   "clip.quit": "Stop {name}",
+  "clip.unheard": "This voice cannot be heard now.",
   "clip.unplayable": "This browser cannot play the clip. The service may still read it.",
 
   "emotion.label": "Emotion",
@@ -107,11 +108,12 @@ export default {
   "result.rtfMeaning": "Real-time factor: seconds of work for a second of speech. Below 1 is faster than real time.",
   "result.length": "Length",
   "result.seed": "Seed",
+  "result.emotion": "Emotion: {what}",
   "result.seconds": "{seconds} s",
   "result.save": "Download {format}",
   "result.command": "As a curl command",
-  "result.working": "Working",
   "result.unplayable": "This browser cannot play this format. You can download it.",
+  gap: " ",
   copy: "Copy",
   copied: "Copied",
 
@@ -130,6 +132,4 @@ export default {
   "problem.other": "The server says: {detail}.",
   "problem.retry": "Try again in {seconds} s.",
   "problem.clip": "This clip cannot be used: {reason}.",
-  "problem.field": "{reason}",
-  "problem.check": "Please look at the marked fields.",
 };

@@ -6,6 +6,7 @@ from typing import Any
 
 from apispec import APISpec
 
+from app.clips.containers import MEDIA_TYPES
 from app.routes.openapi_parts import BINARY, answer, error, ref, secured
 from app.routes.voice_schemas import (
     NAME_HELP,
@@ -15,7 +16,8 @@ from app.routes.voice_schemas import (
     VoiceUpload,
 )
 
-ERRORS = "ErrorResponse"
+# The form of errors under /v1/.
+ERRORS = "OpenAIError"
 TAG = "voices"
 NAME = {
     "name": "name",
@@ -78,10 +80,10 @@ def _sample() -> dict[str, Any]:
         "operationId": "voiceSample",
         "summary": "Hear a stored voice",
         "responses": {
-            "200": answer("The clip, as it was stored.", {"audio/*": BINARY}),
+            "200": answer("The clip, as it was stored.", dict.fromkeys(MEDIA_TYPES, BINARY)),
             **_common(),
+            "400": _error("No voice can have this name"),
             "404": _error("There is no such voice"),
-            "422": _error("Validation failed"),
         },
     }
 
@@ -99,12 +101,11 @@ def _add() -> dict[str, Any]:
         "responses": {
             "201": answer("It can be used now, on every instance.", body),
             **_common(),
-            "400": _error("Invalid audio input format"),
+            "400": _error("A field or the clip cannot be used"),
             "403": _error("Voices cannot be changed here"),
             "409": _error("The name is taken"),
             "413": _error("The request body is too large"),
-            "415": _error("Send application/json or multipart/form-data"),
-            "422": _error("Validation failed"),
+            "415": _error("Send multipart/form-data"),
             "507": _error("There is no room left for voices"),
         },
     }
@@ -119,8 +120,8 @@ def _remove() -> dict[str, Any]:
             "200": answer("It is gone; speeches that have begun go on.", body),
             **_common(),
             "403": _error("Voices cannot be changed here"),
+            "400": _error("No voice can have this name"),
             "404": _error("There is no such voice"),
-            "422": _error("Validation failed"),
         },
     }
 

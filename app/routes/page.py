@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request, send_file
+from flask import Blueprint, Response, abort, redirect, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.runner.engine import EMOTIONS, OPTIONS
 
 FOLDER = Path(__file__).resolve().parents[1] / "page"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-INDEX = "index.html"
-FACTS = "facts.json"
+FOR_EVER = "public, max-age=31536000, immutable"
 # Of those that a stream can have; headerless samples are for programs.
 FORMATS = ("wav", "mp3", "opus", "flac", "ogg")
 
@@ -62,39 +65,55 @@ class PageFacts:
 def make_page_blueprint(facts: PageFacts | None) -> Blueprint:
     """The page with its files; without facts, only the way from ``/`` to the documents."""
     bp = Blueprint("page", __name__)
+    names = frozenset(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
+    current = _version(names)
+    html = None if facts is None else _index(facts, current)
 
     @bp.get("/")
     def root() -> BaseResponse:
         """The address that people type."""
         if not request.accept_mimetypes.accept_html:
             abort(404)
-        return redirect("docs") if facts is None else _index()
+        return redirect("docs") if html is None else _page(html)
 
-    if facts is None:
+    if html is None:
         return bp
-    names = frozenset(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
 
-    @bp.get("/page/<name>")
-    def file(name: str) -> Response:
-        if name == FACTS:
-            return jsonify(facts.as_json())
+    @bp.get("/page/<version>/<name>")
+    def file(version: str, name: str) -> Response:
         if name not in names:
             abort(404)
-        return _file(name, KINDS[Path(name).suffix])
+        response = send_file(FOLDER / name, mimetype=KINDS[Path(name).suffix])
+        # While instances are upgraded, one may be asked for a file of another's page: it gives its
+        # own, for this once.
+        lasting = version == current
+        response.headers["Cache-Control"] = FOR_EVER if lasting else "no-cache"
+        return response
 
     return bp
 
 
-def _index() -> Response:
-    response = _file(INDEX, "text/html")
+def _version(names: Iterable[str]) -> str:
+    """Changes with any file: it is part of their addresses, so that none is ever out of date."""
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        data = (FOLDER / name).read_bytes()
+        digest.update(f"{name} {len(data)} ".encode() + data)
+    return digest.hexdigest()[:16]
+
+
+def _index(facts: PageFacts, version: str) -> str:
+    text = (FOLDER / "index.html").read_text(encoding="utf-8")
+    text = text.replace('"page/', f'"page/{version}/')
+    return text.replace('content="{}"', f'content="{escape(json.dumps(facts.as_json()))}"')
+
+
+def _page(html: str) -> Response:
+    response = Response(html, mimetype="text/html")
     response.headers["Content-Security-Policy"] = PAGE_CSP
     response.headers["Permissions-Policy"] = PERMISSIONS
-    response.vary.add("Accept")
-    return response
-
-
-def _file(name: str, kind: str) -> Response:
-    # Asked for again each time, mostly answered with 304: after an upgrade no old script is left.
-    response = send_file(FOLDER / name, mimetype=kind, conditional=True, etag=True)
     response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept")
+    response.add_etag()
+    response.make_conditional(request)
     return response

@@ -44,7 +44,7 @@ ROUTES = (
     Route("/health/live", ("GET",), "light", quiet=True),
     Route("/metrics", ("GET",), "hidden", quiet=True),
     Route("/", ("GET",), "light"),
-    Route("/page/<name>", ("GET",), "light"),
+    Route("/page/<version>/<name>", ("GET",), "light"),
     Route("/openapi.json", ("GET",), "light"),
     Route("/docs", ("GET",), "light"),
     Route("/docs/assets/<name>", ("GET",), "light"),

@@ -48,20 +48,19 @@ def changing(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Be the only writer; what one that died has left half written goes.
 
     Args:
         folder: that is written to; must exist.
-        seconds: how long to wait for others.
 
     Raises:
-        VoicesBusyError: others took longer.
+        VoicesBusyError: others took longer than LOCK_SECONDS.
         OSError: the folder cannot be written to, or its file system has no locks.
     """
     number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
-        _take(number, seconds)
+        _take(number)
         for left in folder.glob(f"{PART}*"):
             left.unlink(missing_ok=True)
         yield
@@ -117,8 +116,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def _take(number: int, seconds: float) -> None:
-    end = time.monotonic() + seconds
+def _take(number: int) -> None:
+    end = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,6 +15,7 @@ from tests.app.page.conftest import (
     choose,
     decoded,
     finished,
+    refuse,
     speak,
     until,
     upload,
@@ -50,6 +51,19 @@ def test_a_stored_voice_is_heard_and_chosen(server: Server, visit: Visitor) -> N
     expect(stop).to_be_hidden()
     choose(page, "spk_audio-voice", "zh_male")
     assert sent(page)["spk_audio"] == "voice:zh_male"
+
+
+def test_a_voice_that_is_gone_is_told(server: Server, visit: Visitor) -> None:
+    page = visit(server, expected=("404",))
+    body = {"error": "unknown_voice", "errors": {"spk_audio": ["There is no voice x."]}}
+    refuse(page, 404, body)
+    refuse(page, 404, body, "**/sample")
+    page.locator("#voice .listen").first.click()
+    error = page.locator("#error-spk_audio")
+    expect(error).to_have_text("This voice cannot be heard now.")
+    with page.expect_response("**/v1/audio/voices"):  # the list is read again
+        speak(page, "In a voice that is gone.")
+    expect(error).to_have_text("There is no voice x.")
 
 
 def test_a_voice_of_the_pages_language_is_chosen_at_first(server: Server, visit: Visitor) -> None:
@@ -88,7 +102,11 @@ def test_a_clip_that_is_none_is_refused_beside_the_voice(server: Server, visit: 
 
 
 def test_a_clip_that_is_too_large_is_not_sent(server: Server, visit: Visitor) -> None:
-    page = visit(server, script=facts_with("max_clip_bytes: 10000"))
+    script = """document.addEventListener("readystatechange", () => {
+      const facts = document.querySelector('meta[name="indextts-facts"]');
+      facts.content = JSON.stringify({ ...JSON.parse(facts.content), max_clip_bytes: 10000 });
+    }, { once: true });"""
+    page = visit(server, script=script)
     upload(page, wave_bytes(2))
     expect(page.locator("#error-spk_audio")).to_contain_text("too large: at most 0.01 MB")
 
@@ -178,13 +196,3 @@ def test_emotion_in_words_where_the_model_reads_them(server: Server, visit: Visi
     assert request.value.post_data_json["emo_text"] == "Glad to be home."
     # The stand-in has no such model, and says so.
     expect(page.locator("#error-emo_text")).to_contain_text("no model for emotion from text")
-
-
-def facts_with(more: str) -> str:
-    """A script that changes what the page is told of the server."""
-    return f"""const plain = window.fetch;
-      window.fetch = async (path, options) => {{
-        const answer = await plain(path, options);
-        if (path !== "page/facts.json") return answer;
-        return Response.json({{ ...(await answer.json()), {more} }});
-      }};"""

@@ -13,7 +13,10 @@ from tests.app.page.conftest import BROWSER_TEST, Visitor, finished, speak
 pytestmark = BROWSER_TEST
 
 ROOT = Path(__file__).resolve().parents[3]
-WORDS = "async name => (await import(new URL(`page/words-${name}.js`, document.baseURI))).default"
+WORDS = """async name => {
+  const { href } = document.querySelector(`link[href$="words-${name}.js"]`);
+  return (await import(href)).default;
+}"""
 
 
 def test_the_language_is_the_browsers(server: Server, visit: Visitor) -> None:
@@ -68,6 +71,15 @@ def test_every_word_is_there_in_both_languages(server: Server, visit: Visitor) -
     )
     # The notice of the stand-in is shown as it stands.
     assert set(used) - set(english) == {"It only hums."}
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "app/page").glob("*.js")]
+    asked = "\n".join(text for text in sources if "export default {" not in text)
+    made = ("state.", "emotion.", "problem.")
+    unused = [
+        key
+        for key in set(english) - set(used)
+        if f'"{key}"' not in asked and not key.startswith(made)
+    ]
+    assert unused == []
     places = {key: sorted(set(_places(text))) for key, text in english.items()}
     assert {key: sorted(set(_places(chinese[key]))) for key in english} == places
 
