@@ -201,6 +201,7 @@ class SpeechBody(Schema):
         validate=validate.OneOf(NORMALIZATIONS),
         metadata={"description": "How the text is read, as in /tts."},
     )
+    pauses = _flag("false: marks of pauses in the input are text like any other.")
     ref_text = fields.Raw(metadata={"description": "Not needed, and ignored; so is `language`."})
     extra_params = fields.Dict(
         metadata={"description": "Any of these fields, for clients that know this place only."}

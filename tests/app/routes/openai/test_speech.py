@@ -244,6 +244,7 @@ def test_options_of_ours_stand_at_the_top(order_of: Any) -> None:
     order = order_of(temperature=0.5, num_beams=1, interval_silence=50, normalization="off")
     assert (order.options["temperature"], order.options["num_beams"]) == (0.5, 1)
     assert (order.options["interval_silence"], order.normalization) == (50, "off")
+    assert (order.pauses, order_of(pauses=False).pauses) == (True, False)
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
