@@ -59,7 +59,7 @@ def test_a_stored_voice_is_heard_and_chosen(server: Server, visit: Visitor) -> N
 
 def test_a_voice_that_is_gone_is_told(server: Server, visit: Visitor) -> None:
     page = visit(server, expected=("404",))
-    body = {"error": "unknown_voice", "errors": {"spk_audio": ["There is no voice x."]}}
+    body = {"error": "unknown_voice", "errors": {"spk_audio": ["There is no voice {x}."]}}
     refuse(page, 404, body)
     refuse(page, 404, body, "**/sample")
     page.locator("#voice .listen").first.click()
@@ -67,7 +67,7 @@ def test_a_voice_that_is_gone_is_told(server: Server, visit: Visitor) -> None:
     expect(error).to_have_text("This voice cannot be heard now.")
     with page.expect_response("**/v1/audio/voices"):  # the list is read again
         speak(page, "In a voice that is gone.")
-    expect(error).to_have_text("There is no voice x.")
+    expect(error).to_have_text("There is no voice {x}.")
 
 
 def test_a_voice_of_the_pages_language_is_chosen_at_first(server: Server, visit: Visitor) -> None:
