@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import logging
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,11 +33,9 @@ from app.runner.process import exit_process
 from app.runner.runner import InferenceRunner, RunnerPolicy
 from app.runner.watchdog import Watchdog
 from app.services import KEY, Services, services_of
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from app.speech.service import SpeechService
 from app.voices.bundled import prepare
-from app.voices.errors import BadVoiceNameError
-from app.voices.names import check_name
 from app.voices.store import VoiceStore
 from app.web.auth import make_authenticator
 from app.web.hooks import register_request_hooks
@@ -167,22 +164,18 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
 
 def _make_voices(settings: Settings) -> VoiceStore:
     """The stored voices, with their folder filled if it was empty."""
-    if settings.voice_fallback:
-        try:
-            check_name(settings.voice_fallback)
-        except BadVoiceNameError as error:
-            raise SettingsError(f"INDEXTTS_VOICE_FALLBACK: {error.reason}") from None
     auto = settings.voices_dir == "auto"
     folder = HOME / "voices" if auto else Path(settings.voices_dir).resolve()
     prepared = prepare(folder, HOME / "examples" / "voices")
-    if settings.voices_write and (prepared.in_place or not os.access(prepared.folder, os.W_OK)):
-        log.warning("No voices can be added: the folder %s cannot be written to.", folder)
-    return VoiceStore(
+    store = VoiceStore(
         prepared.folder,
         settings.voice_fallback,
         settings.fetch_max_bytes,
         read_only=prepared.in_place,
     )
+    if settings.voices_write and not store.writable:
+        log.warning("No voices can be added: the folder %s cannot be written to.", folder)
+    return store
 
 
 def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:

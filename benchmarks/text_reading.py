@@ -60,7 +60,9 @@ def main() -> int:
     model_dir = find_model_dir(args.model_dir)
     config = load_model_config(model_dir / "config.yaml")
     files = resolve_text_files(model_dir, config)
-    front_end = load_text_front_end(files.bpe, files.phonemes, files.glossary)
+    front_end = load_text_front_end(
+        files.bpe, files.phonemes, files.glossary, segmentation=config.segmentation
+    )
     sys.stdout.write(f"ms for 100 characters, {args.characters} characters at once\n")
     sys.stdout.write(f"{'':12}" + "".join(f"{name:>12}" for name in NORMALIZATIONS) + "\n")
     for name, unit in TEXTS.items():

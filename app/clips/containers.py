@@ -43,6 +43,10 @@ _AV_FORMATS = {
     "aac": ClipFormat(".aac", "audio/aac"),
     "mp3": ClipFormat(".mp3", "audio/mpeg"),
 }
+MEDIA_TYPES = tuple(
+    sorted({form.mime for form in (*_SNDFILE_FORMATS.values(), *_AV_FORMATS.values(), _WAVE)})
+)
+"""Of all the formats that :func:`clip_format` tells apart."""
 _CONVERT = "convert it to WAV, FLAC, MP3 or OGG, for example with: ffmpeg -i in.{} out.wav"
 # (offset, bytes there) -> what it is and its usual suffix.
 _UNSUPPORTED = (

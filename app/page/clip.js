@@ -31,13 +31,15 @@ export class ClipPicker {
       input.name = `${field}-mode`;
       input.addEventListener("change", () => {
         this.#touched = true;
+        this.#error.hidden = true;
         this.#show(input.value);
       });
     }
-    this.#voices = new VoiceList(find('[data-panel="stored"]', this.#root), stored, `${field}-voice`);
-    new RecordPanel(find('[data-panel="record"]', this.#root), facts.max_clip_seconds, (file) =>
-      this.#take("record", file),
+    const panel = (mode) => find(`[data-panel="${mode}"]`, this.#root);
+    this.#voices = new VoiceList(panel("stored"), stored, `${field}-voice`, () =>
+      showAt(this.#error, "clip.unheard"),
     );
+    new RecordPanel(panel("record"), facts.max_clip_seconds, (file) => this.#take("record", file));
     this.#listenForFiles();
     stored.addEventListener("change", () => this.#suggest(stored));
     this.#suggest(stored);
@@ -63,7 +65,6 @@ export class ClipPicker {
   #show(mode) {
     this.#modes.find((input) => input.value === mode).checked = true;
     showPanel(this.#root, mode);
-    this.#error.hidden = true;
   }
 
   #listenForFiles() {
@@ -95,6 +96,7 @@ export class ClipPicker {
     }
     this.#files[mode] = file;
     const place = find(`.file[data-of="${mode}"]`, this.#root);
+    for (const link of place.querySelectorAll("a")) URL.revokeObjectURL(link.href);
     place.hidden = file === null;
     place.replaceChildren(...(file ? this.#fileRow(mode, file) : []));
   }

@@ -1,7 +1,7 @@
 /** Ask for the API key, where the server wants one. */
 import { find } from "./dom.js";
 import { key, useKey } from "./key.js";
-import { showAt } from "./problems.js";
+import { inWords, showAt } from "./problems.js";
 
 export class KeyPanel {
   #panel = find("#key-panel");
@@ -29,7 +29,7 @@ export class KeyPanel {
         this.#button.focus();
       } catch (error) {
         if (error.code === "unauthorized") this.refused();
-        else this.#show(false); // the key was not what was wrong
+        else showAt(this.#error, inWords(error));
       }
     });
   }

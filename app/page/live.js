@@ -43,6 +43,11 @@ export class Live {
     return span ? span.at + Math.min(now - span.from, span.seconds) : 0;
   }
 
+  /** Seconds of sound that are still to be heard. */
+  get ahead() {
+    return Math.max(0, this.#next - this.#context.currentTime);
+  }
+
   /** Queue the next samples. */
   push(samples, rate) {
     if (this.#closed || samples.length === 0) return;

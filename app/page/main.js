@@ -5,7 +5,7 @@ import { Form } from "./form.js";
 import { key } from "./key.js";
 import { KeyPanel } from "./key-panel.js";
 import { Player } from "./player.js";
-import { hush, preview } from "./preview.js";
+import { beforeListening, hush } from "./preview.js";
 import { clearProblems, showProblem } from "./problems.js";
 import { Results } from "./results.js";
 import { speak } from "./speak.js";
@@ -26,7 +26,7 @@ async function start() {
   useLanguage();
   put(find("#language"), "otherLanguage");
   find("#language").addEventListener("click", () => useLanguage(language() === "zh" ? "en" : "zh"));
-  preview.before = () => player.pause();
+  beforeListening(() => player.pause());
   player.addEventListener("unplayable", () => put(find("#status"), "result.unplayable"));
   void state.watch();
   const facts = readFacts();

@@ -1,11 +1,13 @@
 /** Listen to a clip before it is used; one at a time. */
 
 const audio = new Audio();
-let stopLast = () => {};
-let address = "";
+let playing = null; // {show, address} of the clip that is heard, or about to be
+let before = () => {};
 
-/** What is to fall silent when a clip is heard. */
-export const preview = { before: () => {} };
+/** Call `hook` before a clip is heard: whatever else sounds is to fall silent. */
+export function beforeListening(hook) {
+  before = hook;
+}
 
 /**
  * Play a clip, or stop it if it is the one that plays.
@@ -14,34 +16,33 @@ export const preview = { before: () => {} };
  * @throws {Error} the clip cannot be had or played
  */
 export async function listen(clip, show) {
-  if (stopLast.show === show) {
-    hush();
-    return;
-  }
+  const again = playing?.show === show;
   hush();
-  preview.before();
-  stopLast = () => show(false);
-  stopLast.show = show;
+  if (again) return;
+  before();
+  const mine = { show, address: "" };
+  playing = mine;
   show(true);
   try {
     const blob = await clip();
-    if (stopLast.show !== show) return; // another was chosen meanwhile
-    address = URL.createObjectURL(blob);
-    audio.src = address;
+    if (playing !== mine) return; // another was chosen meanwhile
+    mine.address = URL.createObjectURL(blob);
+    audio.src = mine.address;
     await audio.play();
   } catch (error) {
-    if (stopLast.show === show) hush();
+    if (playing === mine) hush();
     if (error.name !== "AbortError") throw error;
   }
 }
 
 /** Stop whatever plays. */
 export function hush() {
+  if (playing === null) return;
+  const { show, address } = playing;
+  playing = null;
   audio.pause();
   if (address) URL.revokeObjectURL(address);
-  address = "";
-  stopLast();
-  stopLast = () => {};
+  show(false);
 }
 
 audio.addEventListener("ended", hush);

@@ -35,24 +35,14 @@ export function clearProblems() {
 
 /** Show an error, and put the focus where it can be mended. */
 export function showProblem(error) {
-  if (error instanceof FormProblem) {
-    showFields(error.fields);
-    return;
+  const { fields, rest } = error instanceof FormProblem ? error : sorted(error);
+  const names = PLACES.filter((field) => field in fields);
+  for (const field of names) {
+    showAt(find(`#error-${field}`), ...fields[field]);
+    if (INPUTS[field]) find(INPUTS[field]).setAttribute("aria-invalid", "true");
   }
-  const fields = {};
-  const others = [];
-  for (const [field, reasons] of Object.entries(error.fields ?? {})) {
-    const reason = [reasons].flat(2).map(sentence).join(" ");
-    const clip = error.code === "invalid_audio" || error.code === "download_timeout";
-    if (PLACES.includes(field)) {
-      fields[field] = [clip ? "problem.clip" : "problem.field", { reason: clip ? bare(reason) : reason }];
-    } else {
-      others.push(reason);
-    }
-  }
-  if (error.code === "unknown_voice" && !fields.spk_audio) fields.spk_audio = ["problem.unknown_voice"];
-  showFields(fields);
-  if (Object.keys(fields).length === 0) showGeneral(error, others);
+  if (names.length > 0) find(INPUTS[names[0]] ?? GROUPS[names[0]]).focus();
+  else showAt(find("#error-general"), [inWords(error), ...rest].join(say("gap")));
 }
 
 /** Show a sentence in a place for errors. */
@@ -61,32 +51,30 @@ export function showAt(place, key, values) {
   place.hidden = false;
 }
 
-function showFields(fields) {
-  const names = PLACES.filter((name) => name in fields);
-  for (const name of names) {
-    showAt(find(`#error-${name}`), ...fields[name]);
-    if (INPUTS[name]) find(INPUTS[name]).setAttribute("aria-invalid", "true");
-  }
-  if (names.length === 0) return;
-  const [first] = names;
-  find(INPUTS[first] ?? GROUPS[first]).focus();
+/** What the service says, in the page's language. @param {import("./api.js").ServiceError} error */
+export function inWords({ code = "other", detail, message, id, retryAfter = null }) {
+  const key = `problem.${code}`;
+  const known = say(key) !== key;
+  const what = say(known ? key : "problem.other", { detail: bare(detail || message), id });
+  return retryAfter === null ? what : what + say("gap") + say("problem.retry", { seconds: retryAfter });
 }
 
-function showGeneral(error, others) {
-  const place = find("#error-general");
-  const known = `problem.${error.code ?? "other"}`;
-  const has = say(known) !== known;
-  const parts = [say(has ? known : "problem.other", { detail: bare(error.detail || error.message), id: error.id })];
-  parts.push(...others);
-  if (error.retryAfter !== null && error.retryAfter !== undefined) {
-    parts.push(say("problem.retry", { seconds: error.retryAfter }));
+/** What the service says of fields of the form, as words by field, and the rest as sentences. */
+function sorted(error) {
+  const fields = {};
+  const rest = [];
+  const clip = ["invalid_audio", "download_timeout"].includes(error.code);
+  for (const [field, reasons] of Object.entries(error.fields ?? {})) {
+    const reason = [reasons].flat(2).map(sentence).join(" ");
+    if (!PLACES.includes(field)) rest.push(reason);
+    else fields[field] = clip ? ["problem.clip", { reason: bare(reason) }] : [reason];
   }
-  showAt(place, parts.join(" "));
+  return { fields, rest };
 }
 
 function sentence(reason) {
   const text = String(reason).trim();
-  return text && !/[.!?。！？]$/.test(text) ? `${text}.` : text;
+  return /[.!?。！？]$/.test(text) ? text : `${text}.`;
 }
 
 function bare(text) {

@@ -27,7 +27,7 @@ export async function speak(order, player, card, signal, onFirst) {
   async function take({ audio, text = "" }, last) {
     const bytes = fromBase64(audio);
     parts.push(bytes);
-    const samples = await decoder.add(bytes, last);
+    const samples = await decoder.add(bytes, last, card.track.live?.ahead ?? Infinity);
     spoken += text.length;
     if (samples.length === 0) return;
     card.track.live?.push(samples, decoder.rate);

@@ -10,15 +10,18 @@ export class VoiceList {
   #root;
   #stored;
   #group;
+  #failed;
   #chosen = null;
 
   /**
    * @param {HTMLElement} root the panel of the clip template
    * @param {import("./stored.js").StoredVoices} stored
    * @param {string} group name of the radio buttons
+   * @param {() => void} failed is told when a voice cannot be heard
    */
-  constructor(root, stored, group) {
+  constructor(root, stored, group, failed) {
     this.#root = root;
+    this.#failed = failed;
     this.#stored = stored;
     this.#group = group;
     stored.addEventListener("change", () => this.#draw());
@@ -73,12 +76,13 @@ export class VoiceList {
       make("span", { class: "voice-note" }, languageName(voice.language)),
       make("span", { class: "voice-note about", dir: "auto" }, voice.description),
     );
-    return make("div", { class: "voice" }, label, listenButton(voice.name, () => sample(voice.name)));
+    const button = listenButton(voice.name, () => sample(voice.name), this.#failed);
+    return make("div", { class: "voice" }, label, button);
   }
 }
 
 /** A round button that plays a clip. */
-export function listenButton(called, clip, failed = () => {}) {
+export function listenButton(called, clip, failed) {
   const button = make("button", { type: "button", class: "round small listen" }, icon("play"));
   const show = (playing) => {
     setIcon(button, playing ? "stop" : "play");

@@ -60,6 +60,7 @@ export default {
   "clip.save": "Save {name}",
   "clip.listen": "Listen to {name}",
   "clip.quit": "Stop {name}",
+  "clip.unheard": "This voice cannot be heard now.",
   "clip.unplayable": "This browser cannot play the clip. The service may still read it.",
 
   "emotion.label": "Emotion",
@@ -111,8 +112,8 @@ export default {
   "result.seconds": "{seconds} s",
   "result.save": "Download {format}",
   "result.command": "As a curl command",
-  "result.working": "Working",
   "result.unplayable": "This browser cannot play this format. You can download it.",
+  gap: " ",
   copy: "Copy",
   copied: "Copied",
 
@@ -131,6 +132,4 @@ export default {
   "problem.other": "The server says: {detail}.",
   "problem.retry": "Try again in {seconds} s.",
   "problem.clip": "This clip cannot be used: {reason}.",
-  "problem.field": "{reason}",
-  "problem.check": "Please look at the marked fields.",
 };

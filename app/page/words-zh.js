@@ -60,6 +60,7 @@ export default {
   "clip.save": "保存 {name}",
   "clip.listen": "试听 {name}",
   "clip.quit": "停止 {name}",
+  "clip.unheard": "现在无法试听这个音色。",
   "clip.unplayable": "此浏览器无法播放这段音频，但服务也许能读取。",
 
   "emotion.label": "情感",
@@ -111,8 +112,8 @@ export default {
   "result.seconds": "{seconds} 秒",
   "result.save": "下载 {format}",
   "result.command": "对应的 curl 命令",
-  "result.working": "生成中",
   "result.unplayable": "此浏览器无法播放这种格式，可以下载。",
+  gap: "",
   copy: "复制",
   copied: "已复制",
 
@@ -131,8 +132,6 @@ export default {
   "problem.other": "服务器返回：{detail}。",
   "problem.retry": "请在 {seconds} 秒后重试。",
   "problem.clip": "这段音频无法使用：{reason}。",
-  "problem.field": "{reason}",
-  "problem.check": "请检查标出的项目。",
 
   // What a model says of itself, by its own words.
   "This is the small demonstration model, to try the service with: most words of it are understood, and it knows few voices. Fetch the official model with: indextts download":

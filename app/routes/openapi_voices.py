@@ -6,6 +6,7 @@ from typing import Any
 
 from apispec import APISpec
 
+from app.clips.containers import MEDIA_TYPES
 from app.routes.openapi_parts import BINARY, answer, error, ref, secured
 from app.routes.voice_schemas import (
     NAME_HELP,
@@ -79,7 +80,7 @@ def _sample() -> dict[str, Any]:
         "operationId": "voiceSample",
         "summary": "Hear a stored voice",
         "responses": {
-            "200": answer("The clip, as it was stored.", {"audio/*": BINARY}),
+            "200": answer("The clip, as it was stored.", dict.fromkeys(MEDIA_TYPES, BINARY)),
             **_common(),
             "400": _error("No voice can have this name"),
             "404": _error("There is no such voice"),

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.clips.containers import clip_format
+from app.clips.decode import require_size
 from app.routes.body import refuse_compressed
 from app.routes.problems import FieldNames, api_error
 from app.routes.receive import admit, deadline_of
@@ -40,15 +41,16 @@ def list_voices() -> Response:
         listing = parts.voices.listing()
     except Exception as error:
         raise api_error(error, OF_STORE) from error
+    base = url_for("voices.list_voices")
     names: dict[str, list[str]] = {}
     for alias, name in listing.aliases.items():
         names.setdefault(name, []).append(alias)
     answer = {
         "voices": [voice.name for voice in listing.voices],
-        "details": [_shown(voice, names.get(voice.name, [])) for voice in listing.voices],
+        "details": [_shown(voice, names.get(voice.name, []), base) for voice in listing.voices],
         "aliases": listing.aliases,
         "default": listing.default,
-        "writable": parts.settings.voices_write and not parts.voices.read_only,
+        "writable": parts.settings.voices_write and parts.voices.writable,
     }
     return jsonify(VoicesResponse().dump(answer))
 
@@ -61,6 +63,7 @@ def sample(name: str) -> Response:
     try:
         voice = parts.voices.find(name)
         data = parts.voices.read(name)
+        require_size(data, parts.settings.fetch_max_bytes)
     except Exception as error:
         raise api_error(error, OF_STORE) from error
     form = clip_format(data)
@@ -88,7 +91,7 @@ def add_voice() -> tuple[Response, int]:
         voice = parts.voices.add(new)
     except Exception as error:
         raise api_error(error, OF_STORE) from error
-    return jsonify(VoiceResponse().dump(_shown(voice, []))), 201
+    return jsonify(VoiceResponse().dump(_shown(voice, [], url_for("voices.list_voices")))), 201
 
 
 @bp.delete("/v1/audio/voices/<name>")
@@ -103,8 +106,8 @@ def remove_voice(name: str) -> Response:
     return jsonify(RemovedVoiceResponse().dump({"name": removed, "deleted": True}))
 
 
-def _shown(voice: Voice, aliases: list[str]) -> dict[str, object]:
-    """What :class:`VoiceResponse` dumps."""
+def _shown(voice: Voice, aliases: list[str], base: str) -> dict[str, object]:
+    """What :class:`VoiceResponse` dumps; `base` is the address of the list."""
     told = voice.sidecar
     return {
         "name": voice.name,
@@ -113,7 +116,7 @@ def _shown(voice: Voice, aliases: list[str]) -> dict[str, object]:
         "consent": told.consent,
         "sha256": told.sha256,
         "aliases": aliases,
-        "preview": url_for("voices.sample", name=voice.name),
+        "preview": f"{base}/{quote(voice.name, safe='')}/sample",
     }
 
 

@@ -197,6 +197,7 @@ class Settings:
         "",
         "Voices",
         "Voice for requests that name one that is not there; without it they are refused.",
+        check=Check(r"[^\W_][\w-]*", "the name of a stored voice, or default"),
     )
     # Requests
     queue_size: int = setting(

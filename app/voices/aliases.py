@@ -80,7 +80,8 @@ def parse_aliases(data: bytes) -> Aliases:
         raise AliasFileError(f"it is larger than {MAX_ALIASES_BYTES} bytes")
     try:
         found: Any = yaml.safe_load(data.decode("utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    # A ValueError, for example, is a date that there is not.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise AliasFileError(f"it is no YAML: {error}") from None
     if found is None:
         return MappingProxyType({})

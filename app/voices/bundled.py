@@ -53,7 +53,10 @@ def prepare(folder: Path, bundled: Path) -> Prepared:
 def _wants_filling(folder: Path, bundled: Path) -> bool:
     """Whether nothing is there but, perhaps, the first part of a filling that was cut off."""
     try:
-        there = {path.name for path in folder.iterdir() if path.name[0] != "."}
+        # Folders are none of ours: that of a fresh disk is called lost+found.
+        there = {
+            path.name for path in folder.iterdir() if path.name[0] != "." and not path.is_dir()
+        }
     except FileNotFoundError:
         return True
     except OSError:

@@ -6,11 +6,12 @@ path, so whatever it is, nothing outside is touched.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from app.voices.errors import BadVoiceNameError, VoiceStorageError
 from app.voices.names import check_name, name_key
@@ -29,15 +30,26 @@ SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Clip:
-    """A file that is a voice."""
+    """A file that is a voice.
+
+    Attributes:
+        name: of the voice, without the suffix.
+        folder: it lies in.
+        file: its name.
+    """
 
     name: str
-    path: Path
+    folder: Path
+    file: str
 
     @property
-    def sidecar(self) -> Path:
-        """Where its sidecar would be."""
-        return self.path.with_suffix(SIDECAR_SUFFIX)
+    def path(self) -> Path:
+        return self.folder / self.file
+
+    @property
+    def sidecar(self) -> str:
+        """Path of the sidecar, whether there is one or not."""
+        return os.path.join(self.folder, _split(self.file)[0] + SIDECAR_SUFFIX)  # noqa: PTH118
 
 
 Clips = Mapping[str, Clip]  # by name_key
@@ -50,43 +62,41 @@ def clips_in(folder: Path) -> Clips:
         VoiceStorageError: it cannot be read; a folder that is missing is empty.
     """
     found: dict[str, Clip] = {}
-    for file in _regular_files(folder):
-        name = _name_of(file)
-        if name is not None and PurePath(file).suffix.lower() in SUFFIXES:
-            found.setdefault(name_key(name), Clip(name, folder / file))
+    for file, name in _files(folder, SUFFIXES):
+        found.setdefault(name_key(name), Clip(name, folder, file))
     return found
 
 
 def files_of(folder: Path, key: str) -> list[Path]:
     """Every file of the voice with this key, its clips last; raises as :func:`clips_in` does."""
-    suffixes = SUFFIXES | {SIDECAR_SUFFIX}
-    found = [
-        folder / file
-        for file in _regular_files(folder)
-        if PurePath(file).suffix.lower() in suffixes
-        and (name := _name_of(file)) is not None
-        and name_key(name) == key
-    ]
+    files = _files(folder, SUFFIXES | {SIDECAR_SUFFIX})
+    found = [folder / file for file, name in files if name_key(name) == key]
     return sorted(found, key=lambda path: path.suffix != SIDECAR_SUFFIX)
 
 
-def _regular_files(folder: Path) -> list[str]:
-    """Names of the files, in order; links are none of ours, wherever they lead."""
+def _files(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Regular files that end so and have the name of a voice, in order: their names, and its.
+
+    Links are none of ours, wherever they lead.
+    """
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+            files = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise unreadable(error) from error
+    for file in files:
+        stem, suffix = _split(file)
+        if suffix.lower() in suffixes:
+            with contextlib.suppress(BadVoiceNameError):
+                yield file, check_name(stem)
 
 
-def _name_of(file: str) -> str | None:
-    """The voice that a file belongs to by its name, or None."""
-    try:
-        return check_name(PurePath(file).stem)
-    except BadVoiceNameError:
-        return None
+def _split(file: str) -> tuple[str, str]:
+    """A name of a file before its last dot, and from there on."""
+    stem, dot, suffix = file.rpartition(".")
+    return (stem, dot + suffix) if stem else (file, "")
 
 
 def unreadable(error: OSError) -> VoiceStorageError:

@@ -6,6 +6,7 @@ Names become file names, stand in addresses and are read by people, so they are 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from app.voices.errors import BadVoiceNameError
@@ -21,17 +22,11 @@ _DEVICES = frozenset(
 )
 # Alphabets with letters that look the same: a name holds letters of one of them.
 _ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "COPTIC", "ARMENIAN", "CHEROKEE", "LISU"})
-# Letters and marks that show nothing (Unicode: Default_Ignorable_Code_Point), as ranges.
-_INVISIBLE = (
-    (0x034F, 0x034F),
-    (0x115F, 0x1160),
-    (0x17B4, 0x17B5),
-    (0x180B, 0x180F),
-    (0x3164, 0x3164),
-    (0xFE00, 0xFE0F),
-    (0xFFA0, 0xFFA0),
-    (0xE0100, 0xE01EF),
+# Letters and marks that show nothing (Unicode: Default_Ignorable_Code_Point).
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def check_name(text: str) -> str:
@@ -48,7 +43,20 @@ def check_name(text: str) -> str:
     # Before anything looks at each character.
     if len(text) > MAX_CHARS:
         raise BadVoiceNameError(f"The name of a voice has at most {MAX_CHARS} characters.")
-    name = unicodedata.normalize("NFC", text)
+    # Most names are plain, and a listing checks hundreds.
+    name = text if _PLAIN.fullmatch(text) else _check_unicode(unicodedata.normalize("NFC", text))
+    if name.casefold() in _DEVICES:
+        raise BadVoiceNameError("This name is reserved on some systems; choose another.")
+    return name
+
+
+def name_key(name: str) -> str:
+    """What two names have in common that differ in case only: such names are the same voice."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name.casefold())
+
+
+def _check_unicode(name: str) -> str:
+    """A composed name that is not plain; raises BadVoiceNameError."""
     _check_characters(name)
     if len(name) > MAX_CHARS or len(name.encode()) > MAX_BYTES:
         raise BadVoiceNameError(
@@ -64,14 +72,7 @@ def check_name(text: str) -> str:
             "The name of a voice mixes letters of alphabets that look alike, such as Latin and "
             "Cyrillic."
         )
-    if name.casefold() in _DEVICES:
-        raise BadVoiceNameError("This name is reserved on some systems; choose another.")
     return name
-
-
-def name_key(name: str) -> str:
-    """What two names have in common that differ in case only: such names are the same voice."""
-    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _check_characters(name: str) -> None:
@@ -84,15 +85,11 @@ def _check_characters(name: str) -> None:
         allowed = letter or (
             index > 0 and (char in "-_" or (marks and name[index - 1] not in "-_"))
         )
-        if not allowed or marks > MAX_MARKS or _is_invisible(char):
+        if not allowed or marks > MAX_MARKS or _INVISIBLE.match(char):
             raise BadVoiceNameError(
                 "The name of a voice consists of letters, digits, - and _, and begins with a "
                 "letter or digit."
             )
-
-
-def _is_invisible(char: str) -> bool:
-    return any(first <= ord(char) <= last for first, last in _INVISIBLE)
 
 
 def _script(char: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from pathlib import Path
 
 from app.voices.files import Signature, read_regular, signature
 from app.voices.folder import Clip
@@ -19,32 +18,36 @@ class Sidecars:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[Path, tuple[Signature, Sidecar]] = {}
+        self._kept: dict[str, tuple[Signature, Sidecar]] = {}
 
     def all(self, clips: Iterable[Clip]) -> tuple[Voice, ...]:
         """The voices of all clips of the folder; what is kept of others goes."""
-        voices = tuple(self.voice(clip) for clip in clips)
-        paths = {voice.path.with_suffix("") for voice in voices}
+        found = [(clip, clip.sidecar) for clip in clips]
+        voices = tuple(self._voice(clip, path) for clip, path in found)
+        paths = {path for _, path in found}
         with self._lock:
-            for path in [path for path in self._kept if path.with_suffix("") not in paths]:
-                del self._kept[path]
+            for gone in self._kept.keys() - paths:
+                del self._kept[gone]
         return voices
 
     def voice(self, clip: Clip) -> Voice:
         """The voice of a clip; a sidecar that cannot be used is reported in the log, once."""
-        found = signature(clip.sidecar)
+        return self._voice(clip, clip.sidecar)
+
+    def _voice(self, clip: Clip, path: str) -> Voice:
+        found = signature(path)
         if found is None:
             return Voice(clip.name, clip.path, Sidecar(name=clip.name))
         with self._lock:
-            kept = self._kept.get(clip.sidecar)
+            kept = self._kept.get(path)
         if kept is None or kept[0] != found:
-            kept = (found, _read(clip.sidecar))
+            kept = (found, _read(path))
             with self._lock:
-                self._kept[clip.sidecar] = kept
+                self._kept[path] = kept
         return Voice(clip.name, clip.path, kept[1])
 
 
-def _read(path: Path) -> Sidecar:
+def _read(path: str) -> Sidecar:
     try:
         return Sidecar.from_json(read_regular(path, MAX_SIDECAR_BYTES + 1))
     except (OSError, SidecarError) as error:

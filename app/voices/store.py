@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,13 @@ class VoiceStore:
         self._max_bytes = max_bytes
         self._aliases = AliasFile(folder / ALIASES)
         self._sidecars = Sidecars()
-        self.read_only = read_only
+        self._read_only = read_only
+
+    @property
+    def writable(self) -> bool:
+        """Whether voices can be added and removed, as far as the folder is concerned."""
+        missing = not self._folder.exists()  # then it is made with the first voice
+        return not self._read_only and (missing or os.access(self._folder, os.W_OK))
 
     def names(self) -> list[str]:
         """Names of all voices, in order, without their aliases."""
@@ -137,6 +144,8 @@ class VoiceStore:
             VoicesBusyError: others have been writing for too long.
             VoiceStorageError: the folder is full or cannot be written to.
         """
+        if new.suffix not in SUFFIXES:
+            raise ValueError(f"no suffix of a clip: {new.suffix}")
         name = check_name(new.name)
         sidecar = Sidecar(
             name=name,
@@ -145,18 +154,17 @@ class VoiceStore:
             consent=new.consent,
             sha256=hashlib.sha256(new.clip).hexdigest(),
         )
-        if new.suffix not in SUFFIXES:
-            raise ValueError(f"no suffix of a clip: {new.suffix}")
-        clip = Clip(name, self._folder / f"{name}{new.suffix}")
+        clip = Clip(name, self._folder, f"{name}{new.suffix}")
+        beside = Path(clip.sidecar)
         self._require_writable()
         with changing(self._folder):
             self._require_free(name)
             # The clip comes last: from then on there is a voice, and it has its sidecar.
             try:
-                write_file(clip.sidecar, sidecar.to_json())
+                write_file(beside, sidecar.to_json())
                 write_file(clip.path, new.clip)
             except BaseException:
-                remove_files([clip.path, clip.sidecar])
+                remove_files([clip.path, beside])
                 raise
         log.info("The voice %s was added.", name)
         return Voice(name, clip.path, sidecar)
@@ -177,13 +185,13 @@ class VoiceStore:
             clip = clips.get(name_key(name))
             if clip is None:
                 raise UnknownVoiceError(name, _names(clips))
-            # The clip goes last: if that fails the voice is still there, and can be removed again.
+            # The clip goes last: where that fails, the voice is still there to be removed.
             remove_files(files_of(self._folder, name_key(name)))
         log.info("The voice %s was removed.", clip.name)
         return clip.name
 
     def _require_writable(self) -> None:
-        if self.read_only:
+        if self._read_only:
             raise VoiceStorageError("The folder of the stored voices cannot be written to.")
 
     def _require_free(self, name: str) -> None:

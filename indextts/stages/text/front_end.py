@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from indextts.config import SegmentationConfig
@@ -139,12 +140,9 @@ class TextFrontEnd:
         self._tokenizer = tokenizer
         self._phonemes = phonemes
         self._normalization = normalization
-        config = SegmentationConfig() if segmentation is None else segmentation
-        self._segmenter = Segmenter(
-            lambda text: len(self._pieces(text)), config, joint=0 if phonemes is None else 1
-        )
+        self._segmentation = SegmentationConfig() if segmentation is None else segmentation
         # The reference cuts pieces.  A model of its own vocabulary or habits has no reference.
-        self._cuts_pieces = phonemes is None and config == SegmentationConfig()
+        self._cuts_pieces = phonemes is None and self._segmentation == SegmentationConfig()
 
     def segments(
         self,
@@ -193,7 +191,7 @@ class TextFrontEnd:
             silences += passage.silences
             unknown |= dict.fromkeys(passage.unknown)
             # Marks alone are no speech: the silences around them are one.
-            if any(self._is_speakable(segment.pieces) for segment in passage.segments):
+            if any(_is_speakable(segment.pieces, segment.ids) for segment in passage.segments):
                 first, *others = passage.segments
                 between = silence_between(silences, blank_line)
                 silence = between if segments else silence_at_edge(silences)
@@ -216,10 +214,14 @@ class TextFrontEnd:
         check: Callable[[], None],
     ) -> Iterator[_Passage]:
         known = None if isinstance(reader, ReferenceReader) else source
+        # A segment is often a sentence that has been measured.
+        pieces = cache(self._pieces)
+        joint = 0 if self._phonemes is None else 1
+        segmenter = Segmenter(lambda text: len(pieces(text)), self._segmentation, joint)
         bound = quick_tokens
         for silences, spans in passages(reader.read(source.text, check)):
-            cut = self._segmenter.split(spans, max_tokens, bound, check)
-            yield self._passage(silences, cut, max_tokens, known, check)
+            cut = segmenter.split(spans, max_tokens, bound, check)
+            yield self._passage(silences, cut, pieces, max_tokens, known, check)
             # The segments of a text may grow; see Segmenter.split.
             bound = min(bound << len(cut), max_tokens)
 
@@ -227,6 +229,7 @@ class TextFrontEnd:
         self,
         silences: str,
         cut: Iterable[SpokenSegment],
+        pieces_of: Callable[[str], list[str]],
         max_tokens: int,
         source: Tracked | None,
         check: Callable[[], None],
@@ -235,19 +238,21 @@ class TextFrontEnd:
         lost: dict[str, None] = {}
         for part in cut:
             check()
-            spoken, pieces = part.text, self._pieces(part.text)
-            if UNKNOWN_ID in self._tokenizer.ids(pieces):
+            spoken, pieces = part.text, pieces_of(part.text)
+            ids = self._tokenizer.ids(pieces)
+            if UNKNOWN_ID in ids:
                 spoken, unknown = self._readable(part.text)
                 lost |= dict.fromkeys(unknown)
-                pieces = self._pieces(spoken)
+                pieces = pieces_of(spoken)
+                ids = self._tokenizer.ids(pieces)
             place = None
             if source is not None:
                 place = (source.place(part.begin), source.place(part.end))
             # The sizes that the segmenter added up are bounds: this is a safety net.
             for begin in range(0, len(pieces), max_tokens):
-                piece = pieces[begin : begin + max_tokens]
-                if self._is_speakable(piece):
-                    segments.append(self._segment(piece, spoken, place))
+                end = begin + max_tokens
+                if _is_speakable(pieces[begin:end], ids[begin:end]):
+                    segments.append(_segment(pieces[begin:end], ids[begin:end], spoken, place))
         return _Passage(silences, segments, lost)
 
     def _reference_passages(
@@ -262,13 +267,15 @@ class TextFrontEnd:
         # speak ("a", "5"), we read it like a longer text, which the original does not.
         pieces = self._tokenizer.tokenize_raw(text) if len(text.strip()) == 1 else []
         made: Iterable[tuple[str, list[str]]] = [("", pieces)]
-        if not self._is_speakable(pieces):
+        if not _is_speakable(pieces, self._tokenizer.ids(pieces)):
             read = reader.passages(text, check)
             made = ((silences, self._pieces(spoken)) for silences, spoken in read)
         for silences, pieces in made:
             parts = split_segments(pieces, max_tokens, quick_tokens)
             lost = "".join(self._tokenizer.unknown(pieces)).replace("▁", "")
-            yield _Passage(silences, [self._segment(part) for part in parts], lost)
+            yield _Passage(
+                silences, [_segment(part, self._tokenizer.ids(part)) for part in parts], lost
+            )
             quick_tokens = max(quick_tokens - len(pieces), 0)
 
     def _readable(self, text: str) -> tuple[str, tuple[str, ...]]:
@@ -282,27 +289,28 @@ class TextFrontEnd:
         read = text if self._phonemes is None else self._phonemes.read(text)
         return [p for p in self._tokenizer.tokenize(read) if p not in RESERVED_PIECES]
 
-    def _is_speakable(self, pieces: Sequence[str]) -> bool:
-        numbers = self._tokenizer.ids(pieces)
-        return any(
-            number > UNKNOWN_ID and any(map(str.isalnum, piece))
-            for piece, number in zip(pieces, numbers, strict=True)
-        )
 
-    def _segment(
-        self,
-        pieces: Sequence[str],
-        spoken: str | None = None,
-        source: tuple[int, int] | None = None,
-    ) -> Segment:
-        text = "".join(pieces).replace("▁", " ").strip()
-        return Segment(
-            pieces=tuple(pieces),
-            ids=tuple(self._tokenizer.ids(pieces)),
-            text=text,
-            spoken_text=CJK_BLANKS.sub("", text) if spoken is None else spoken,
-            source=source,
-        )
+def _is_speakable(pieces: Sequence[str], ids: Sequence[int]) -> bool:
+    return any(
+        number > UNKNOWN_ID and any(map(str.isalnum, piece))
+        for piece, number in zip(pieces, ids, strict=True)
+    )
+
+
+def _segment(
+    pieces: Sequence[str],
+    ids: Sequence[int],
+    spoken: str | None = None,
+    source: tuple[int, int] | None = None,
+) -> Segment:
+    text = "".join(pieces).replace("▁", " ").strip()
+    return Segment(
+        pieces=tuple(pieces),
+        ids=tuple(ids),
+        text=text,
+        spoken_text=CJK_BLANKS.sub("", text) if spoken is None else spoken,
+        source=source,
+    )
 
 
 def load_text_front_end(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z]+(?:['’][A-Za-z]+)*)|(?P<digit>[0-9])|(?P<mark>[,.?!，。？！、；：;:…—])"
     r"|(?P<other>[^\s'\"’‘“”<>()\[\]{}|-])"
 )
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_VOWEL = re.compile("[aeiouy]")
 _MARKS = {
     **dict.fromkeys("，、；：;:…—,", ","),
     **dict.fromkeys("。！!.", "."),
@@ -87,6 +89,19 @@ class PhonemeReader:
 
     def __init__(self, lexicon: Lexicon) -> None:
         self._lexicon = lexicon
+        self._sounds = {
+            syllable + tone: (*row[:-1], row[-1] + tone)
+            for syllable, row in lexicon.syllables.items()
+            for tone in "12345"
+        }
+        # First character -> lengths of the words that begin with it, the longest first.
+        lengths: dict[str, set[int]] = {}
+        for word in lexicon.words:
+            if 1 < len(word) <= _LONGEST_WORD:
+                lengths.setdefault(word[0], set()).add(len(word))
+        self._word_lengths = {
+            first: sorted(found, reverse=True) for first, found in lengths.items()
+        }
 
     def read(self, text: str) -> str:
         """Symbols with a blank between them; characters without a reading stay as they are.
@@ -96,7 +111,7 @@ class PhonemeReader:
         """
         symbols: list[str] = []
         last = ""
-        chinese = bool(re.search("[\u4e00-\u9fff]", text))
+        chinese = bool(_CHINESE.search(text))
         for match in _TOKEN.finditer(text):
             kind = str(match.lastgroup)
             if kind == "digit":
@@ -112,7 +127,7 @@ class PhonemeReader:
             last = kind
         return " ".join(symbols)
 
-    def _token(self, kind: str, text: str) -> list[str]:
+    def _token(self, kind: str, text: str) -> Sequence[str]:
         if kind == "chinese":
             return [s for syllable in self.pinyin(text) for s in self._syllable(syllable)]
         if kind == "pinyin":
@@ -133,22 +148,24 @@ class PhonemeReader:
     def _chinese_words(self, run: str) -> Iterator[str]:
         """Longest match from the left; what is in no word is read character by character."""
         begin = 0
+        words, lengths = self._lexicon.words, self._word_lengths
         while begin < len(run):
-            for length in range(min(_LONGEST_WORD, len(run) - begin), 0, -1):
-                word = run[begin : begin + length]
-                if length == 1 or word in self._lexicon.words:
-                    yield word
-                    begin += length
+            word = run[begin]
+            for length in lengths.get(word, ()):
+                if run[begin : begin + length] in words:
+                    word = run[begin : begin + length]
                     break
+            yield word
+            begin += len(word)
 
     def _reading(self, word: str) -> tuple[str, ...]:
         return self._lexicon.words.get(word) or self._lexicon.characters.get(word, (word,))
 
-    def _syllable(self, pinyin: str) -> list[str]:
-        row = self._lexicon.syllables.get(pinyin[:-1])
-        if row is None:
+    def _syllable(self, pinyin: str) -> Sequence[str]:
+        found = self._sounds.get(pinyin)
+        if found is None:
             return [pinyin] if not pinyin.isascii() else []
-        return [*row[:-1], row[-1] + pinyin[-1]]
+        return found
 
     # English
 
@@ -160,7 +177,7 @@ class PhonemeReader:
         found = english.get(small) or self._derived(small)
         if found is not None:
             return list(found)
-        return self._spelled(small) if not re.search("[aeiouy]", small) else self._by_letters(small)
+        return self._spelled(small) if not _VOWEL.search(small) else self._by_letters(small)
 
     def _spelled(self, word: str) -> list[str]:
         return [s for letter in word for s in self._lexicon.english.get(f"{letter}.", ())]

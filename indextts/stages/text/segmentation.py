@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from indextts.config import SegmentationConfig
 from indextts.stages.text.spans import Kind, Span
@@ -22,20 +23,7 @@ _CLOSING = frozenset(".?!")
 # A quote with more spans in it than this is a passage, and cut like any other text.
 _LONGEST_QUOTE = 60
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of spoken text between two places where it may be cut.
-
-    Attributes:
-        spans: what it is made of.
-        size: in tokens.
-        ends: a sentence ends with it.
-    """
-
-    spans: tuple[Span, ...]
-    size: int
-    ends: bool
+Spans = tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +65,8 @@ class Segmenter:
         """
         limit = min(max_tokens, self._config.max_tokens or max_tokens)
         limit = max(limit - (1 if self._config.closing_mark else 0), 1)
-        parts = self._parts(spans, limit, check)
-        return [self._segment(group) for group in self._packed(parts, limit, quick_tokens)]
+        sentences = self._sentences(spans, check)
+        return [self._segment(group) for group in self._packed(sentences, limit, quick_tokens)]
 
     def _segment(self, spans: Sequence[Span]) -> SpokenSegment:
         text = spoken_text(spans)
@@ -86,25 +74,22 @@ class Segmenter:
             text = _closed(text)
         return SpokenSegment(text, spans[0].begin, spans[-1].end)
 
-    def _parts(
-        self, spans: Sequence[Span], limit: int, check: Callable[[], None]
-    ) -> Iterator[Part]:
+    def _sentences(self, spans: Sequence[Span], check: Callable[[], None]) -> Iterator[list[Spans]]:
+        """The clauses of each sentence."""
         inside = set() if self._config.every_sentence else _inside_quotes(spans)
+        sentence: list[Spans] = []
         for first, last in _clauses(spans):
             check()
             clause = tuple(spans[first:last])
+            sentence.append(clause)
             ends = any(s.kind is Kind.END for s in clause) and last - 1 not in inside
-            ends = ends and not _goes_on(spans, last)
-            size = self._measure(spoken_text(clause))
-            if size <= limit:
-                yield Part(clause, size, ends)
-                continue
-            pieces = list(self._cut(clause, limit))
-            for index, piece in enumerate(pieces):
-                piece_size = self._measure(spoken_text(piece))
-                yield Part(piece, piece_size, ends and index + 1 == len(pieces))
+            if ends and not _goes_on(spans, last):
+                yield sentence
+                sentence = []
+        if sentence:
+            yield sentence
 
-    def _cut(self, clause: Iterable[Span], limit: int) -> Iterator[tuple[Span, ...]]:
+    def _cut(self, clause: Iterable[Span], limit: int) -> Iterator[Spans]:
         """A clause that is too long, between its words."""
         group: list[Span] = []
         size = 0
@@ -131,36 +116,43 @@ class Segmenter:
             yield from self._short(_slice(atom, begin, end), limit)
 
     def _packed(
-        self, parts: Iterable[Part], limit: int, quick_tokens: int
-    ) -> Iterator[tuple[Span, ...]]:
+        self, sentences: Iterable[list[Spans]], limit: int, quick_tokens: int
+    ) -> Iterator[Spans]:
         """Whole sentences as long as they fit, else clauses."""
         bound = min(quick_tokens, limit) if quick_tokens else limit
         current: list[Span] = []
         size = 0
-        for sentence in _sentences(parts):
-            length = sum(part.size + self._joint for part in sentence)
+        for clauses in sentences:
+            sentence = tuple(chain.from_iterable(clauses))
+            length = self._size(sentence)
             if current and (self._config.every_sentence or size + length > bound):
                 yield tuple(current)
                 current, size, bound = [], 0, min(bound * 2, limit)
-            for part in sentence:
-                if current and size + part.size + self._joint > bound and length > bound:
+            if length <= bound:
+                current += sentence
+                size += length
+                continue
+            for part, part_size in self._parts(clauses, limit):
+                if current and size + part_size > bound:
                     yield tuple(current)
                     current, size, bound = [], 0, min(bound * 2, limit)
-                current += part.spans
-                size += part.size + self._joint
+                current += part
+                size += part_size
         if current:
             yield tuple(current)
 
+    def _parts(self, clauses: Iterable[Spans], limit: int) -> Iterator[tuple[Spans, int]]:
+        """The clauses that fit, and what the others are cut into, with their sizes."""
+        for clause in clauses:
+            size = self._size(clause)
+            if size <= limit + self._joint:
+                yield clause, size
+            else:
+                yield from ((piece, self._size(piece)) for piece in self._cut(clause, limit))
 
-def _sentences(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    sentence: list[Part] = []
-    for part in parts:
-        sentence.append(part)
-        if part.ends:
-            yield sentence
-            sentence = []
-    if sentence:
-        yield sentence
+    def _size(self, spans: Iterable[Span]) -> int:
+        """Tokens that spans take up among others."""
+        return self._measure(spoken_text(spans)) + self._joint
 
 
 def _clauses(spans: Sequence[Span]) -> Iterator[tuple[int, int]]:

@@ -11,12 +11,13 @@ from indextts.errors import ModelFileError
 _FETCH_HINT = "Fetch it with: indextts download --dir {folder}"
 
 # Scripts whose characters are pieces of their own.
-_CJK = re.compile(
-    "([\u1100-\u11ff\u2e80-\ua4cf\ua840-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff65-\uffdc"
-    "\U00020000-\U0002ffff])"
+_CJK = (
+    "[\u1100-\u11ff\u2e80-\ua4cf\ua840-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff65-\uffdc"
+    "\U00020000-\U0002ffff]"
 )
+_CJK_RUN = re.compile(f"({_CJK}+)")
 # The blanks that space_cjk sets.
-CJK_BLANKS = re.compile(f" (?={_CJK.pattern})|(?<={_CJK.pattern}) ")
+CJK_BLANKS = re.compile(f" (?={_CJK})|(?<={_CJK}) ")
 _SPECIAL_PIECES = ("<s>", "</s>", "<unk>")
 UNKNOWN_ID = 2
 # Start and stop of the model's text sequence; it sets them itself (gpt.md 3).
@@ -25,8 +26,10 @@ RESERVED_PIECES = frozenset(_SPECIAL_PIECES[:2])
 
 def space_cjk(text: str) -> str:
     """One blank around each CJK character, everything else in upper case."""
-    parts = (part.strip() for part in _CJK.split(text.strip()))
-    return " ".join(part.upper() for part in parts if part)
+    parts = _CJK_RUN.split(text)
+    # Every other one is a run of CJK characters, among which is a blank.
+    parts[1::2] = (" ".join("".join(run.split())) for run in parts[1::2])
+    return " ".join(filter(None, map(str.strip, parts))).upper()
 
 
 class Tokenizer:

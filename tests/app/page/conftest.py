@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests.app.conftest import wave_bytes
 from tests.app.gunicorn_server import Server, running_server
@@ -187,3 +189,27 @@ def save(page: Page, folder: Path) -> Path:
     path = folder / download.value.suggested_filename
     download.value.save_as(path)
     return path
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds serious or critical."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:120]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def refuse(
+    page: Page, status: int, body: object, at: str = "**/tts/stream", **headers: str
+) -> None:
+    """Make the service answer so at an address."""
+
+    def answer(route: Route) -> None:
+        route.fulfill(
+            status=status, headers=headers, content_type="application/json", body=json.dumps(body)
+        )
+
+    page.route(at, answer)

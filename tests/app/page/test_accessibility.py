@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.app.conftest import wave_bytes
 from tests.app.gunicorn_server import Server
@@ -17,20 +16,10 @@ from tests.app.page.conftest import (
     finished,
     speak,
     upload,
+    violations,
 )
 
 pytestmark = BROWSER_TEST
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds serious or critical."""
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{rule['id']}: {node['html'][:120]}"
-        for rule in found
-        if rule["impact"] in ("serious", "critical")
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

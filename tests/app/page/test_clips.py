@@ -15,6 +15,7 @@ from tests.app.page.conftest import (
     choose,
     decoded,
     finished,
+    refuse,
     speak,
     until,
     upload,
@@ -50,6 +51,19 @@ def test_a_stored_voice_is_heard_and_chosen(server: Server, visit: Visitor) -> N
     expect(stop).to_be_hidden()
     choose(page, "spk_audio-voice", "zh_male")
     assert sent(page)["spk_audio"] == "voice:zh_male"
+
+
+def test_a_voice_that_is_gone_is_told(server: Server, visit: Visitor) -> None:
+    page = visit(server, expected=("404",))
+    body = {"error": "unknown_voice", "errors": {"spk_audio": ["There is no voice x."]}}
+    refuse(page, 404, body)
+    refuse(page, 404, body, "**/sample")
+    page.locator("#voice .listen").first.click()
+    error = page.locator("#error-spk_audio")
+    expect(error).to_have_text("This voice cannot be heard now.")
+    with page.expect_response("**/v1/audio/voices"):  # the list is read again
+        speak(page, "In a voice that is gone.")
+    expect(error).to_have_text("There is no voice x.")
 
 
 def test_a_voice_of_the_pages_language_is_chosen_at_first(server: Server, visit: Visitor) -> None:

@@ -71,6 +71,15 @@ def test_every_word_is_there_in_both_languages(server: Server, visit: Visitor) -
     )
     # The notice of the stand-in is shown as it stands.
     assert set(used) - set(english) == {"It only hums."}
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "app/page").glob("*.js")]
+    asked = "\n".join(text for text in sources if "export default {" not in text)
+    made = ("state.", "emotion.", "problem.")
+    unused = [
+        key
+        for key in set(english) - set(used)
+        if f'"{key}"' not in asked and not key.startswith(made)
+    ]
+    assert unused == []
     places = {key: sorted(set(_places(text))) for key, text in english.items()}
     assert {key: sorted(set(_places(chinese[key]))) for key in english} == places
 

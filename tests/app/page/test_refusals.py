@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 
 from tests.app.conftest import wave_bytes
 from tests.app.gunicorn_server import Server, running_server
-from tests.app.page.conftest import BROWSER_TEST, Visitor, finished, speak
+from tests.app.page.conftest import BROWSER_TEST, Visitor, finished, refuse, speak, violations
 
 pytestmark = BROWSER_TEST
 
@@ -23,17 +22,6 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {"voices_dir": folder / "voices", "api_keys": KEY}
     with running_server(folder, wave_bytes().hex(), **settings) as running:
         yield running
-
-
-def refuse(page: Page, status: int, body: object, **headers: str) -> None:
-    """Make the service answer so."""
-
-    def answer(route: Route) -> None:
-        route.fulfill(
-            status=status, headers=headers, content_type="application/json", body=json.dumps(body)
-        )
-
-    page.route("**/tts/stream", answer)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +101,7 @@ def test_the_key_opens_the_page(locked: Server, visit: Visitor) -> None:
     page = visit(locked, expected=("401",))
     expect(page.locator("#key")).to_be_visible()
     expect(page.locator("#voice .none")).to_have_text("Enter the API key to see the stored voices.")
+    assert violations(page) == []
     page.locator("#key").fill("wrong")
     page.locator("#key").press("Enter")
     expect(page.locator("#error-key")).to_have_text("The server does not accept this key.")

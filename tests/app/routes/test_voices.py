@@ -104,6 +104,16 @@ def test_the_type_is_that_of_the_content(client: FlaskClient, folder: Path, clip
     assert client.get(f"{VOICES}/wave/sample").content_type == "audio/wav"
 
 
+def test_a_clip_that_is_too_large_is_not_cut_off(
+    make_app: AppMaker, tmp_path: Path, clip: bytes
+) -> None:
+    (tmp_path / "large.wav").write_bytes(clip)
+    client = make_app(voices_dir=str(tmp_path), fetch_max_bytes=len(clip) - 1).test_client()
+    answer = client.get(f"{VOICES}/large/sample")
+    assert answer.status_code == 400
+    assert says(answer, "larger than")
+
+
 def test_clips_that_were_put_into_the_folder_are_listed(
     client: FlaskClient, folder: Path, clip: bytes
 ) -> None:

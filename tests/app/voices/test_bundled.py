@@ -48,6 +48,7 @@ def test_what_comes_with_the_program() -> None:
 def test_a_missing_or_empty_folder_is_filled(tmp_path: Path, bundled: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".gitkeep").touch()
+    (tmp_path / "empty" / "lost+found").mkdir()
     for folder in (tmp_path / "empty", tmp_path / "some" / "where"):
         found = prepare(folder, bundled)
         assert (found.folder, found.in_place) == (folder, False)

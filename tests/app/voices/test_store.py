@@ -201,6 +201,7 @@ def test_aliases_are_read_again_when_they_change(
     [
         *("- a", "a: 1", "on: anna", "a: [anna]", "../a: anna", "a: ../b", "a: b: c", "\tx"),
         *("a: " + "b" * 70_000, "[" * 5_000, "a: &x {b: *x}", "!!python/object:os.system {}"),
+        *("a: 2020-13-45", "? [a]\n: b", "a: " + "9" * 5000),
     ],
 )
 def test_broken_aliases_are_reported_and_stop_nothing(

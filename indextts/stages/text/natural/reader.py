@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     r"|(?P<space> +)|(?P<other>.)",
     re.DOTALL,
 )
+_PLAIN = frozenset({"han", "space"})
 # Words, signs and numbers between two questions whether to go on.
 _CHECK_EVERY = 16
 # What may stand at the beginning of a number's reading.
@@ -99,10 +100,11 @@ class NaturalReader:
             step += 1
             if step % _CHECK_EVERY == 0:
                 check()
-            found = self._at(text, at, runs)
+            token = _TOKEN.match(text, at)
+            assert token is not None, "a token may be any character"
+            found = None if token.lastgroup in _PLAIN else self._at(text, token, runs)
             if found is None or found[0] > end:
-                token = _TOKEN.match(text, at)
-                at = token.end() if token else at + 1
+                at = token.end()
                 continue
             stop, words, kind = found
             if plain < at:
@@ -112,11 +114,11 @@ class NaturalReader:
         if plain < end:
             yield _span(tracked, plain, end, text[plain:end], Kind.WORDS)
 
-    def _at(self, text: str, at: int, runs: LanguageRuns) -> tuple[int, str, Kind] | None:
-        """What is read at a place: its end, the words, the kind; None for a plain word."""
-        token = _TOKEN.match(text, at)
-        if token is None or token.lastgroup in ("han", "space"):
-            return None
+    def _at(
+        self, text: str, token: re.Match[str], runs: LanguageRuns
+    ) -> tuple[int, str, Kind] | None:
+        """What is read at a token: its end, the words, the kind; None for a plain word."""
+        at = token.start()
         language = runs.at(at)
         tables = self._tables[language]
         if token.lastgroup == "word":
