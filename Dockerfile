@@ -33,10 +33,11 @@ RUN python -m venv /opt/uv \
 FROM ${PYTHON_IMAGE} AS service
 # A number, so that Kubernetes can see that it is not root.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp indextts \
-    && install -d -o indextts -g indextts /app /app/models /run/indextts
+    && install -d -o indextts -g indextts /app /app/models /app/voices /run/indextts
 WORKDIR /app
 COPY LICENSE NOTICE server.py wsgi.py gunicorn.conf.py ./
 COPY models/demo/ models/demo/
+COPY examples/voices/ examples/voices/
 COPY indextts/ indextts/
 COPY app/ app/
 ENV PATH=/opt/venv/bin:${PATH} \

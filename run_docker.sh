@@ -80,6 +80,7 @@ if [ "$BUILD" = yes ]; then
 fi
 options=(--rm --name indextts --init --read-only --tmpfs /tmp --cap-drop ALL
     --security-opt no-new-privileges --stop-timeout 200
+    --volume indextts-voices:/app/voices
     --publish "$ADDRESS:$PORT:8000")
 if [ -n "$MODELS" ]; then
     MODELS=$(cd "$MODELS" 2>/dev/null && pwd || printf '%s' "$MODELS")

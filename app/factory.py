@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,9 +16,13 @@ from app.clips.fetch.policy import FetchPolicy
 from app.clips.loader import ClipLoader
 from app.metrics import Metrics
 from app.places import Places
-from app.routes import health, metrics
+from app.routes import health, metrics, voices
 from app.routes.docs import make_docs_blueprint
+from app.routes.openai import models
+from app.routes.openai.schema import SpeechBody
+from app.routes.openai.speech import make_openai_speech_blueprint
 from app.routes.openapi import openapi_document
+from app.routes.page import PageFacts, make_page_blueprint
 from app.routes.problems import register_error_handlers
 from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
@@ -30,6 +35,8 @@ from app.runner.watchdog import Watchdog
 from app.services import KEY, Services, services_of
 from app.settings import Settings
 from app.speech.service import SpeechService
+from app.voices.bundled import prepare
+from app.voices.store import VoiceStore
 from app.web.auth import make_authenticator
 from app.web.hooks import register_request_hooks
 from app.web.rate_limit import make_rate_limiter
@@ -37,6 +44,7 @@ from app.web.rate_limit import make_rate_limiter
 log = logging.getLogger(__name__)
 
 STREAM_RETRY_SECONDS = 5
+HOME = Path(__file__).resolve().parents[1]
 
 
 def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flask:
@@ -62,11 +70,18 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     whole, streamed = TTSRequest(settings.max_text_chars), StreamRequest(settings.max_text_chars)
     app.register_blueprint(make_tts_blueprint(whole))
     app.register_blueprint(make_stream_blueprint(streamed))
+    app.register_blueprint(voices.bp)
+    openai_body = SpeechBody(settings.max_text_chars)
+    app.register_blueprint(make_openai_speech_blueprint(openai_body))
+    app.register_blueprint(models.bp)
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(whole, streamed, parts.authenticator.enabled)
+        document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
         app.register_blueprint(make_docs_blueprint(document))
+    if settings.page or settings.docs:
+        facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
+        app.register_blueprint(make_page_blueprint(facts))
     if settings.trust_proxy:
         hops = settings.trust_proxy
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
@@ -93,6 +108,8 @@ def start_engine(
 def _make_services(settings: Settings, runner: InferenceRunner | None) -> Services:
     counters = Metrics()
     runner = runner or _make_runner(settings, counters)
+    stored = _make_voices(settings)
+    clips = _make_clips(settings, stored)
     return Services(
         settings=settings,
         runner=runner,
@@ -102,8 +119,24 @@ def _make_services(settings: Settings, runner: InferenceRunner | None) -> Servic
         metrics=counters,
         authenticator=make_authenticator(settings),
         rate_limiter=make_rate_limiter(settings),
-        speech=SpeechService(runner, _make_clips(settings), counters, settings.max_answer_seconds),
-        streams=_places("streams", settings.stream_places, STREAM_RETRY_SECONDS),
+        speech=SpeechService(runner, clips, counters, settings.max_answer_seconds),
+        # A caller's burst may fill the queue, whoever reads it slowly.
+        streams=Places(
+            "streams", settings.stream_places, 1 + settings.queue_size, STREAM_RETRY_SECONDS
+        ),
+        voices=stored,
+        clips=clips,
+    )
+
+
+def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
+    return PageFacts(
+        needs_key=needs_key,
+        docs=settings.docs,
+        max_text_chars=settings.max_text_chars,
+        # Three bytes are four in base64; the rest of the body is small.
+        max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
+        max_clip_seconds=settings.max_audio_seconds,
     )
 
 
@@ -122,18 +155,30 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
 
     policy = RunnerPolicy(
         queue_size=settings.queue_size,
+        queue_seconds=settings.queue_seconds,
         oom_fallback=settings.oom_fallback,
         load_failure_seconds=settings.load_failure_seconds,
     )
     return InferenceRunner(load, policy, exit_process, counters)
 
 
-def _places(what: str, places: int, retry_seconds: float) -> Places:
-    """Places of which one caller may have half."""
-    return Places(what, places, max(1, places // 2), math.ceil(retry_seconds))
+def _make_voices(settings: Settings) -> VoiceStore:
+    """The stored voices, with their folder filled if it was empty."""
+    auto = settings.voices_dir == "auto"
+    folder = HOME / "voices" if auto else Path(settings.voices_dir).resolve()
+    prepared = prepare(folder, HOME / "examples" / "voices")
+    store = VoiceStore(
+        prepared.folder,
+        settings.voice_fallback,
+        settings.fetch_max_bytes,
+        read_only=prepared.in_place,
+    )
+    if settings.voices_write and not store.writable:
+        log.warning("No voices can be added: the folder %s cannot be written to.", folder)
+    return store
 
 
-def _make_clips(settings: Settings) -> ClipLoader:
+def _make_clips(settings: Settings, voices: VoiceStore) -> ClipLoader:
     policy = FetchPolicy(
         total_seconds=settings.fetch_seconds,
         max_bytes=settings.fetch_max_bytes,
@@ -146,5 +191,8 @@ def _make_clips(settings: Settings) -> ClipLoader:
         max_seconds=settings.max_audio_seconds,
         max_channels=settings.max_audio_channels,
     )
-    places = _places("downloads", settings.download_places, settings.fetch_seconds)
-    return ClipLoader(policy, limits, places)
+    downloads = settings.download_places
+    places = Places(
+        "downloads", downloads, max(1, downloads // 2), math.ceil(settings.fetch_seconds)
+    )
+    return ClipLoader(policy, limits, places, voices)

@@ -99,6 +99,12 @@ class Metrics:
         )
         self.streams_open = _live_gauge(registry, "streams_open", "Streams being sent")
         self.queue_length = _live_gauge(registry, "queue_length", "Requests waiting")
+        self.expected_wait = Gauge(
+            "indextts_expected_wait_seconds",
+            "What a new request would about wait, at the busiest worker",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.running = _live_gauge(registry, "running", "Syntheses running")
         self.state = _live_gauge(
             registry, "model_state", "Workers whose model is in the state", "state"
@@ -146,6 +152,7 @@ class Metrics:
     def runner_changed(self, status: RunnerStatus, usage: EngineUsage) -> None:
         """See :class:`app.runner.status.RunnerObserver`."""
         self.queue_length.set(status.queue_length)
+        self.expected_wait.set(status.expected_wait)
         self.running.set(status.jobs_running)
         for name in STATUSES:
             self.state.labels(name).set(name == status.status)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from app.clips.loader import ClipLoader
 from app.metrics import Metrics
 from app.places import Places
 from app.runner.runner import InferenceRunner
 from app.runner.watchdog import Watchdog
 from app.settings import Settings
 from app.speech.service import SpeechService
+from app.voices.store import VoiceStore
 from app.web.auth import Authenticator
 from app.web.rate_limit import RateLimiter
 
@@ -30,6 +32,8 @@ class Services:
     rate_limiter: RateLimiter | None
     speech: SpeechService
     streams: Places
+    voices: VoiceStore
+    clips: ClipLoader
 
 
 def services() -> Services:

@@ -17,7 +17,7 @@ SITE_LINK=/etc/nginx/sites-enabled/indextts
 KEEP_RELEASES=3
 
 # What a release consists of.
-PARTS=(app indextts nginx deploy docs server.py wsgi.py gunicorn.conf.py pyproject.toml
+PARTS=(app examples indextts nginx deploy docs server.py wsgi.py gunicorn.conf.py pyproject.toml
     constraints.txt requirements.lock README.md LICENSE NOTICE)
 
 say() { printf '%s\n' "$*"; }

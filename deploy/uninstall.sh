@@ -9,7 +9,7 @@ usage() {
     cat <<'TEXT'
 usage: deploy/uninstall.sh [--purge] [--root DIR] [--dry-run]
 
-  --purge     also remove /etc/indextts, /var/lib/indextts (the weights!), the cache and the user
+  --purge     also remove /etc/indextts, /var/lib/indextts (weights and voices!), the cache and the user
   --root DIR  uninstall from a folder
   --dry-run   say what would be done
 TEXT

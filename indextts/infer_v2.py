@@ -24,10 +24,13 @@ from indextts.facts import ModelFacts
 from indextts.model_files import find_model_dir
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.scheduler import Scheduler, SchedulerPolicy, SchedulerStats
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import (
+    MaxBatch,
     choose_device,
     choose_precision,
+    choose_slots,
     cuda_problem,
     precision_name,
     set_cuda_arithmetic,
@@ -36,7 +39,7 @@ from indextts.stages.networks import Networks, load_networks
 from indextts.stages.reference import ReferenceEncoder
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
-from indextts.stream import SpeechStream, collect
+from indextts.stream import Speaking, SpeechStream, collect
 from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
 from indextts.utils.output_file import SoundFile
@@ -70,6 +73,9 @@ class IndexTTS2:
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
         warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+        max_batch: segments that share the model's steps at most, of one text or of many: "auto",
+            as the device's memory allows, or a number.  1 makes results repeat byte for byte,
+            whatever else is spoken, and is needed for DeepSpeed.
 
     Attributes:
         device_notice: why "auto" is the CPU although there seems to be a GPU; mostly empty.
@@ -92,6 +98,7 @@ class IndexTTS2:
         cuda_graphs: str = "auto",
         tf32: bool = False,
         warm_up: bool = True,
+        max_batch: MaxBatch = "auto",
     ) -> None:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
@@ -105,7 +112,7 @@ class IndexTTS2:
         networks = load_networks(
             self.model_dir, self._device, self.precision, verbalizer, self.normalization
         )
-        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes, max_batch)
         if warm_up and self._device.type == "cuda":
             self._warm_up()
 
@@ -117,12 +124,13 @@ class IndexTTS2:
         *,
         cuda_graphs: str = "auto",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
+        max_batch: MaxBatch = "auto",
     ) -> IndexTTS2:
         """An engine of networks that were not read from a directory; for tests and benchmarks.
 
         Args:
             networks: all on one device, the GPT in one of the precisions.
-            deepspeed, cache_bytes: as above.
+            deepspeed, cache_bytes, max_batch: as above.
             cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
         """
         engine = cls.__new__(cls)
@@ -130,15 +138,26 @@ class IndexTTS2:
         engine.device_notice = ""
         engine._device = networks.gpt.device
         engine.precision = precision_name(networks.gpt.dtype)
-        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes)
+        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes, max_batch)
         return engine
 
     def _assemble(
-        self, networks: Networks, deepspeed: str, cuda_graphs: str, cache_bytes: int
+        self,
+        networks: Networks,
+        deepspeed: str,
+        cuda_graphs: str,
+        cache_bytes: int,
+        max_batch: MaxBatch,
     ) -> None:
         self._networks = networks
         self._reference = ReferenceEncoder(networks.reference, cache_bytes)
+        slots = choose_slots(max_batch, networks.gpt)
+        if slots > 1 and deepspeed != "off":
+            log.info("DeepSpeed holds one segment at a time: it is left for max_batch=1")
+            deepspeed = "off"
         self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
+        policy = SchedulerPolicy.of(self._device, slots)
+        self._scheduler = Scheduler(networks, self._decoder, policy, self._reference.clear)
 
     @property
     def networks(self) -> Networks:
@@ -153,6 +172,7 @@ class IndexTTS2:
             precision=self.precision,
             deepspeed_enabled=self.deepspeed_enabled,
             cuda_graphs=self.cuda_graphs,
+            max_batch=self.max_batch,
             device_notice=self.device_notice or None,
             model_name=self.model_name,
             model_version=self.model_version,
@@ -175,6 +195,11 @@ class IndexTTS2:
     def cuda_graphs(self) -> bool:
         """Whether decoding steps are recorded on CUDA; turns False for good when that fails."""
         return self._decoder.cuda_graphs
+
+    @property
+    def max_batch(self) -> int:
+        """Segments that share the model's steps at most."""
+        return self._scheduler.policy.slots
 
     @property
     def sample_rate(self) -> int:
@@ -231,10 +256,25 @@ class IndexTTS2:
                 for segment in stream:
                     play(segment.with_pause(), segment.sample_rate)
         """
-        run = SynthesisRun(
-            request, control or Control(), self._networks, self._reference, self._decoder
-        )
-        return SpeechStream(run, self.sample_rate)
+        return SpeechStream(self._scheduler, self._run(request, control), self.sample_rate)
+
+    def submit(self, request: SynthesisRequest, control: Control | None = None) -> Speaking:
+        """The same beside others, for a caller who drives the engine with :meth:`tick`.
+
+        What goes wrong is told by the result, not raised.
+        """
+        return Speaking(self._scheduler, self._run(request, control), self.sample_rate)
+
+    def tick(self) -> bool:
+        """One round of work for everything that was submitted; False where nothing is left."""
+        return self._scheduler.tick()
+
+    def stats(self) -> SchedulerStats:
+        """What is being worked on, and what has been done since the start."""
+        return self._scheduler.stats()
+
+    def _run(self, request: SynthesisRequest, control: Control | None) -> SynthesisRun:
+        return SynthesisRun(request, control or Control(), self._networks, self._reference)
 
     def infer(
         self,
@@ -321,10 +361,9 @@ class IndexTTS2:
         )
         # What it hears is not worth remembering.
         forgetful = ReferenceEncoder(self._networks.reference, 0)
-        run = SynthesisRun(request, Control(), self._networks, forgetful, self._decoder)
+        run = SynthesisRun(request, Control(), self._networks, forgetful)
         try:
-            for _ in run.segments():
-                pass
+            collect(SpeechStream(self._scheduler, run, self.sample_rate))
         except IndexTTSError as error:
             # Noise and a model of another language need not make speech.
             log.info("the warm-up ended early: %s", error)

@@ -10,23 +10,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts.request import SegmentAudio, StageSeconds, Synthesis
+from indextts.scheduler import Scheduler
 from indextts.stages.synthesis import SynthesisRun
+
+
+class Speaking:
+    """A request in the engine's work.  It goes on while anybody drives the engine.
+
+    Args:
+        scheduler: has the work.
+        run: the request's state; is submitted.
+        sample_rate: of all segments, in Hz.
+
+    Attributes:
+        seed: repeats the result; known from the start.
+    """
+
+    def __init__(self, scheduler: Scheduler, run: SynthesisRun, sample_rate: int) -> None:
+        self._scheduler, self._run = scheduler, run
+        self.seed = run.seed
+        self.sample_rate = sample_rate
+        scheduler.submit(run)
+
+    def take(self) -> list[SegmentAudio]:
+        """The segments that have become ready since the last call, in order."""
+        segments: list[SegmentAudio] = []
+        while self._run.ready:
+            segments.append(self._run.ready.popleft())
+        return segments
+
+    def wait(self) -> None:
+        """Drive the engine until a segment is ready or the request has ended."""
+        self._scheduler.wait(self._run)
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more segments will become ready."""
+        return self._run.ended
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it has ended early."""
+        return self._run.error
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the caller, so far: unknown characters, segments cut at the bound."""
+        return tuple(self._run.warnings)
+
+    @property
+    def seconds(self) -> StageSeconds:
+        """Wall-clock time of each stage, so far; shared work counts in full for everybody."""
+        return self._run.seconds()
+
+    def close(self) -> None:
+        """End the work; harmless after the end."""
+        self._scheduler.drop(self._run)
 
 
 class SpeechStream(Iterator[SegmentAudio]):
     """The segments of one request, in order, each as soon as it is spoken.
 
-    Nothing is computed between two calls of ``next``.  Closing the stream, or leaving its ``with``
-    block, ends the work.  A stream belongs to one thread at a time.
+    It is worked on in the calls of ``next``, of this stream or of others of the engine; nothing
+    is computed while nobody calls.  Closing the stream, or leaving its ``with`` block, ends the
+    work.  A stream belongs to one thread at a time.
 
     Attributes:
         seed: repeats the result; known from the start.
         sample_rate: of all segments, in Hz.
     """
 
-    def __init__(self, run: SynthesisRun, sample_rate: int) -> None:
-        self._run = run
-        self._segments = run.segments()
+    def __init__(self, scheduler: Scheduler, run: SynthesisRun, sample_rate: int) -> None:
+        self._scheduler, self._run = scheduler, run
+        self._begun = self._closed = False
         self.seed = run.seed
         self.sample_rate = sample_rate
 
@@ -38,11 +94,34 @@ class SpeechStream(Iterator[SegmentAudio]):
             GenerationError: the model made nothing usable, or NaN.
             CancelledError, DeadlineExceededError: the caller's control said so.
         """
-        return next(self._segments)
+        run = self._run
+        if self._closed:
+            raise StopIteration
+        if not self._begun:
+            self._begun = True
+            self._scheduler.submit(run)
+        try:
+            self._scheduler.wait(run)
+        except BaseException:
+            self.close()
+            raise
+        if run.ready:
+            return run.ready.popleft()
+        self._closed = True
+        if run.error is not None:
+            raise run.error
+        raise StopIteration
 
     def close(self) -> None:
         """End the work; harmless after the end."""
-        self._segments.close()
+        if self._begun and not self._closed:
+            self._scheduler.drop(self._run)
+        self._closed = True
+
+    def __del__(self) -> None:
+        # Nobody can take the rest.
+        if not self._closed and self._begun:
+            self._scheduler.abandon(self._run)
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +141,7 @@ class SpeechStream(Iterator[SegmentAudio]):
 
     @property
     def seconds(self) -> StageSeconds:
-        """Wall-clock time of each stage, so far."""
+        """Wall-clock time of each stage, so far; shared work counts in full for everybody."""
         return self._run.seconds()
 
 

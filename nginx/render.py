@@ -6,7 +6,8 @@
         --key /etc/indextts/tls/privkey.pem > nginx.conf
 
 Needs nothing but Python's own library.  The text is in ``template.conf`` beside this file, the
-addresses of the service are in ``app/routes/table.py``.
+addresses of the service are in ``app/routes/table.py``, the shapes of its errors in
+``app/web/error_bodies.py``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if str(HERE.parent) not in sys.path:
     sys.path.insert(0, str(HERE.parent))
 
 from app.routes.table import paths  # noqa: E402
+from app.web.error_bodies import OPENAI_PREFIX, openai_type  # noqa: E402
 
 TEMPLATE = HERE / "template.conf"
 
@@ -262,9 +264,12 @@ def _values(options: argparse.Namespace) -> dict[str, object]:
         "address_connections": options.connections * ADDRESS_FACTOR,
         "speech_paths": _location(paths("speech")),
         "stream_paths": _location(paths("stream")),
+        "changing_paths": _location(paths("changing")),
         "hidden_paths": _location(paths("hidden")),
         "error_codes": _lines(f"{error.status} {error.error};" for error in ERRORS),
         "error_details": _lines(f'{error.status} "{error.detail}";' for error in ERRORS),
+        "error_types": _lines(f"{error.status} {openai_type(error.status)};" for error in ERRORS),
+        "openai_prefix": OPENAI_PREFIX,
         "error_retries": _lines(
             f"{error.status} {error.retry_after};" for error in ERRORS if error.retry_after
         ),
@@ -315,10 +320,6 @@ def _error_pages(headers: Sequence[str]) -> list[str]:
     """
     # 502 has a way of its own in the template.
     same = " ".join(str(error.status) for error in ERRORS if error.status != 502)
-    body = (
-        '{"error":"$indextts_error","detail":"$indextts_detail",'
-        '"request_id":"$indextts_request_id"}'
-    )
     inside = [
         "internal;",
         # The size was looked at before.
@@ -329,8 +330,9 @@ def _error_pages(headers: Sequence[str]) -> list[str]:
         "add_header X-Content-Type-Options nosniff always;",
         "add_header Cache-Control no-store always;",
         "add_header Retry-After $indextts_retry_after always;",
+        "add_header X-Should-Retry $indextts_should_retry always;",
         "# The status stays that of the error.",
-        f"return 200 '{body}';",
+        "return 200 $indextts_error_body;",
     ]
     return [
         f"error_page {same} {ERROR_PATH};",

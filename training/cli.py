@@ -60,6 +60,13 @@ def _features(args: argparse.Namespace, work: Workspace) -> int:
     return 0
 
 
+def _relatives(args: argparse.Namespace, work: Workspace) -> int:
+    from training.steps.relatives import make_relatives
+
+    log.info("%d new", make_relatives(work))
+    return 0
+
+
 def _trained(step: str) -> Callable[[argparse.Namespace, Workspace], int]:
     """A training step: exit code 3 where the budget ended before it did."""
 
@@ -179,6 +186,7 @@ STEPS: dict[str, tuple[Callable[[argparse.Namespace, Workspace], int], str]] = {
     "texts": (_texts, "lexicon, vocabulary, and who says what"),
     "speech": (_speech, "the teacher speaks it"),
     "timing": (_timing, "the teacher's timing of the sentences that it does not speak"),
+    "relatives": (_relatives, "other voices out of these, by playing them faster or slower"),
     "pack": (_pack, "one file of it all for another machine, or (--unpack) back"),
     "features": (_features, "what the trainings read"),
     "encoder": (_trained("encoder"), "train the speech encoder"),

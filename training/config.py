@@ -80,6 +80,8 @@ class Recipe:
             codec only and is trained beside the GPT; their projection in the export is zero.
         hold_conditioner: whether the GPT's reading of clips stays as it was imported.  It learns
             from speech alone, and a few hundred clips make it forget what thousands taught it.
+        emotion_gain: how much further than it was learnt an emotion clip moves the speech away from
+            plain speech in the export.
     """
 
     sizes: Sizes
@@ -96,6 +98,7 @@ class Recipe:
     sharpen_from: int = 100_000
     latents: bool = False
     hold_conditioner: bool = False
+    emotion_gain: float = 1.0
 
 
 def demo_recipe() -> Recipe:
@@ -109,6 +112,7 @@ def demo_recipe() -> Recipe:
         gpt=Schedule(3_000, 8, 1.2e-3, 200, decay=0.05, average=0.995),
         s2mel=Schedule(4_600, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
+        emotion_gain=1.12,
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.config import Recipe
-from training.data.spoken import spoken
+from training.data.spoken import is_relative, spoken
 from training.evaluation.kinds import load_report, table
 from training.workspace import Workspace, read_rows, read_utterances
 
@@ -60,7 +60,7 @@ LEAST_MOVE = 1.1
 
 def write_card(work: Workspace, recipe: Recipe, path: Path) -> None:
     """Write the card with what is known about this run."""
-    rows = [row for row in spoken(work) if row.split == "train"]
+    rows = [row for row in spoken(work) if row.split == "train" and not is_relative(row)]
     steps = {
         name: last_curve_step(work, name)
         for name in ("encoder", "codec", "vocoder", "style", "gpt", "s2mel")

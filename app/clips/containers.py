@@ -6,12 +6,47 @@ security holes, so a file gets that far only if it begins like one of the few th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.clips.errors import AudioInputError, Code
 
 SUPPORTED = "WAV, FLAC, MP3, OGG (Vorbis or Opus), AIFF, M4A, AAC, WebM and AMR"
 FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "OGG", "AIFF"})
 """The same by the names that libsndfile gives them."""
 
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """How a file of a format is named.
+
+    Attributes:
+        suffix: with its dot.
+        mime: the media type.
+    """
+
+    suffix: str
+    mime: str
+
+
+_UNKNOWN = ClipFormat(".bin", "application/octet-stream")
+_SNDFILE_FORMATS = {
+    b"fLaC": ClipFormat(".flac", "audio/flac"),
+    b"OggS": ClipFormat(".ogg", "audio/ogg"),
+    b"FORM": ClipFormat(".aiff", "audio/aiff"),
+}
+_WAVE = ClipFormat(".wav", "audio/wav")
+# By FFmpeg's names of the containers.
+_AV_FORMATS = {
+    "mov": ClipFormat(".m4a", "audio/mp4"),
+    "matroska": ClipFormat(".webm", "audio/webm"),
+    "amr": ClipFormat(".amr", "audio/amr"),
+    "aac": ClipFormat(".aac", "audio/aac"),
+    "mp3": ClipFormat(".mp3", "audio/mpeg"),
+}
+MEDIA_TYPES = tuple(
+    sorted({form.mime for form in (*_SNDFILE_FORMATS.values(), *_AV_FORMATS.values(), _WAVE)})
+)
+"""Of all the formats that :func:`clip_format` tells apart."""
 _CONVERT = "convert it to WAV, FLAC, MP3 or OGG, for example with: ffmpeg -i in.{} out.wav"
 # (offset, bytes there) -> what it is and its usual suffix.
 _UNSUPPORTED = (
@@ -56,6 +91,17 @@ def av_container(data: bytes) -> str | None:
     raise AudioInputError(
         f"the audio format is not recognised; supported are {SUPPORTED}", Code.BAD_FORMAT
     )
+
+
+def clip_format(data: bytes) -> ClipFormat:
+    """The format of a file by its first bytes; what is no clip is bytes of any kind."""
+    try:
+        container = av_container(data)
+    except AudioInputError:
+        return _UNKNOWN
+    if container is not None:
+        return _AV_FORMATS[container]
+    return _SNDFILE_FORMATS.get(data[:4], _WAVE)
 
 
 def _is_sndfile(head: bytes) -> bool:

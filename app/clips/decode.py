@@ -58,8 +58,7 @@ def decode_audio(data: bytes, limits: ClipLimits) -> ReferenceAudio:
     """
     if not data:
         raise AudioInputError("the audio is empty", Code.EMPTY)
-    if len(data) > limits.max_bytes:
-        raise AudioInputError(f"the audio is larger than {limits.max_bytes} bytes", Code.TOO_LARGE)
+    require_size(data, limits.max_bytes)
     container = av_container(data)
     if container is None:
         samples, rate = _decode_with_sndfile(data, limits)
@@ -68,6 +67,12 @@ def decode_audio(data: bytes, limits: ClipLimits) -> ReferenceAudio:
         _check_rate(rate)
     _check_samples(samples, rate)
     return ReferenceAudio(np.clip(samples, -1.0, 1.0), rate)
+
+
+def require_size(data: bytes, max_bytes: int) -> None:
+    """Raises AudioInputError for a file that is too large."""
+    if len(data) > max_bytes:
+        raise AudioInputError(f"the audio is larger than {max_bytes} bytes", Code.TOO_LARGE)
 
 
 def _decode_with_sndfile(data: bytes, limits: ClipLimits) -> tuple[NDArray[np.float32], int]:

@@ -8,9 +8,11 @@ from app.clips.decode import ClipLimits, decode_audio
 from app.clips.errors import ClipError
 from app.clips.fetch.download import fetch
 from app.clips.fetch.policy import FetchPolicy
-from app.clips.source import UrlSource, recognise
+from app.clips.source import UrlSource, VoiceSource, recognise
 from app.places import Places
 from app.runner.engine import ReferenceAudio
+from app.voices.errors import VoiceError
+from app.voices.store import VoiceStore
 
 # What a clip is for.
 Role = Literal["speaker", "emotion"]
@@ -23,12 +25,16 @@ class ClipLoader:
         policy: what may be fetched.
         limits: what is decoded.
         places: how many downloads may run.
+        voices: the stored ones.
     """
 
-    def __init__(self, policy: FetchPolicy, limits: ClipLimits, places: Places) -> None:
+    def __init__(
+        self, policy: FetchPolicy, limits: ClipLimits, places: Places, voices: VoiceStore
+    ) -> None:
         self._policy = policy
         self._limits = limits
         self._places = places
+        self._voices = voices
 
     def load(self, role: Role, value: str | bytes, deadline: float, caller: str) -> ReferenceAudio:
         """Make a clip of `value`.
@@ -42,11 +48,12 @@ class ClipLoader:
         Raises:
             ClipError: it cannot be used, or could not be fetched in time.
             PlacesFullError: it would be one download too many.
+            VoiceError: a stored voice is named that is not there or cannot be read.
         """
         try:
             data = value if isinstance(value, bytes) else self._bytes_of(value, deadline, caller)
             return decode_audio(data, self._limits)
-        except ClipError as error:
+        except (ClipError, VoiceError) as error:
             error.clip = role
             raise
 
@@ -55,4 +62,6 @@ class ClipLoader:
         if isinstance(source, UrlSource):
             with self._places.take(caller):
                 return fetch(source.url, self._policy, deadline=deadline)
+        if isinstance(source, VoiceSource):
+            return self._voices.read(source.name)
         return source.data

@@ -1,4 +1,4 @@
-"""Tell what a client gave as audio: a URL, hexadecimal digits or a ``data:`` URI."""
+"""Tell what a client gave as audio: a URL, digits, a ``data:`` URI or a stored voice."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ MIN_HEX_LENGTH = 101
 
 ACCEPTED = (
     "give an http, https or ftp URL, the file's bytes as hexadecimal digits (more than 100), "
-    "or a data: URI with base64"
+    "a data: URI with base64, or voice:NAME for a stored voice"
 )
+VOICE_SCHEME = "voice"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 # What a clip is labelled as says nothing (browsers call Ogg a video); the content decides.
@@ -51,7 +52,14 @@ class DataUriSource:
     data: bytes = field(repr=False)
 
 
-AudioSource = UrlSource | HexSource | DataUriSource
+@dataclass(frozen=True)
+class VoiceSource:
+    """A stored voice; its name is as the client wrote it."""
+
+    name: str = field(repr=False)
+
+
+AudioSource = UrlSource | HexSource | DataUriSource | VoiceSource
 
 
 def recognise(value: str) -> AudioSource:
@@ -74,6 +82,8 @@ def recognise(value: str) -> AudioSource:
                 f"the URL is longer than {MAX_URL_LENGTH} characters", Code.BAD_URL
             )
         return UrlSource(value)
+    if name == VOICE_SCHEME:
+        return VoiceSource(value[len(VOICE_SCHEME) + 1 :])
     if name == "data":
         return _data_uri_source(value)
     raise AudioInputError(f"this kind of URL is not supported: {ACCEPTED}", Code.BAD_SCHEME)

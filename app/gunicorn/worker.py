@@ -18,14 +18,16 @@ from gunicorn.http import errors as parsing
 from gunicorn.workers.gthread import ThreadWorker
 from werkzeug.exceptions import RequestTimeout
 
-from app.gunicorn.lobby import Guest, Head, Lobby
+from app.gunicorn.lobby import LARGEST_HEAD, Guest, Head, Lobby
 from app.request_id import use_request_id
 from app.runner.process import exit_process
 from app.settings import load_settings
 from app.web.client import ClientSocket, Patience
+from app.web.error_bodies import error_body, error_status
+from app.web.errors import ApiError
 
 # What the parser refuses before Flask sees it; every other parse error is a 400.
-_STATUS_BY_ERROR: tuple[tuple[type[Exception], int, str, str], ...] = (
+_ANSWERS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (parsing.LimitRequestLine, 414, "uri_too_long", "The address is too long"),
     (parsing.LimitRequestHeaders, 431, "headers_too_large", "The request headers are too large"),
     (parsing.ExpectationFailed, 417, "expectation_failed", "This Expect is not supported"),
@@ -128,6 +130,7 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
         line, _, rest = bytes(guest.head).partition(b"\r\n")
         fields = rest.partition(b"\r\n\r\n")[0].lower()
         has_body = b"content-length" in fields or b"transfer-encoding" in fields
+        conn.sock.path = _path_of(line)
         probe = line.startswith(_PROBE_LINES) and not has_body
         conn.sock.begin(
             interim=line.endswith(b"HTTP/1.1"), seconds=_PROBE_SECONDS if probe else None
@@ -143,6 +146,7 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
         if not guest.head:
             self._drop(guest)
             return
+        guest.conn.sock.path = _path_of(guest.head)
         self.handle_error(None, guest.conn.sock, guest.conn.client, RequestTimeout())
         self.nr_conns -= 1
         self._close(guest.conn, graceful=True)
@@ -193,15 +197,21 @@ class DrainingThreadWorker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
         """Answer a request that never reached the application."""
         request_id = uuid.uuid4().hex
-        status, code, detail = _describe(exc)
-        if status >= 500:
+        error = _describe(exc)
+        if error.status >= 500:
             self.log.error("error outside the application, request %s", request_id, exc_info=exc)
         else:
             self.log.info("unreadable request %s: %s", request_id, type(exc).__name__)
         try:
-            client.sendall(error_response(status, code, detail, request_id))
+            client.sendall(error_response(getattr(client, "path", ""), error, request_id))
         except OSError:
             self.log.debug("the client did not wait for the answer to request %s", request_id)
+
+
+def _path_of(head: bytes | bytearray) -> str:
+    """What is asked for, as it stands in the first line; empty where that has not come so far."""
+    words = bytes(head[:LARGEST_HEAD]).partition(b"\r\n")[0].split(b" ")
+    return words[1].decode("latin-1") if len(words) > 1 else ""
 
 
 def _end_sending(connection: socket.socket) -> bool:
@@ -213,18 +223,20 @@ def _end_sending(connection: socket.socket) -> bool:
     return True
 
 
-def _describe(error: Exception) -> tuple[int, str, str]:
+def _describe(error: Exception) -> ApiError:
     if isinstance(error, parsing.InvalidResponseHeader | parsing.InvalidResponseHeaderName):
-        return 500, "internal_error", "Internal server error"  # ours, not the client's
-    for kind, status, code, detail in _STATUS_BY_ERROR:
+        # Ours, not the client's.
+        return ApiError(500, "internal_error", "Internal server error")
+    for kind, status, code, detail in _ANSWERS:
         if isinstance(error, kind):
-            return status, code, detail
-    return 500, "internal_error", "Internal server error"
+            return ApiError(status, code, detail)
+    return ApiError(500, "internal_error", "Internal server error")
 
 
-def error_response(status: int, code: str, detail: str, request_id: str) -> bytes:
-    """A whole HTTP answer in the common form of errors; the connection ends with it."""
-    body = json.dumps({"error": code, "detail": detail, "request_id": request_id}).encode()
+def error_response(path: str, error: ApiError, request_id: str) -> bytes:
+    """A whole HTTP answer in the form of errors at this path; the connection ends with it."""
+    status = error_status(path, error)
+    body = json.dumps(error_body(path, error, request_id)).encode()
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
         "Connection: close\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"

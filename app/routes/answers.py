@@ -130,6 +130,9 @@ class HealthResponse(Schema):
     model_loaded = fields.Bool(required=True)
     queue_length = fields.Int(required=True)
     queue_capacity = fields.Int(required=True)
+    expected_wait = fields.Float(
+        required=True, metadata={"description": "Seconds that a new request would about wait."}
+    )
     running = fields.Bool(required=True, metadata={"description": "A synthesis runs now."})
     uptime = fields.Float(required=True, metadata={"description": "Seconds since the start."})
     reason = fields.Str(

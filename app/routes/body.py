@@ -37,22 +37,37 @@ def read_body(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], 
         marshmallow.ValidationError: a field is wrong.
         werkzeug.exceptions.HTTPException: wrong content type, too large.
     """
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMediaType("compressed bodies are not read")
+    refuse_compressed(request)
     if request.mimetype == "multipart/form-data":
         values, uploads = _read_form(request, schema)
     elif request.is_json:
-        values, uploads = _read_json(request, schema), {}
+        values, uploads = read_json(request, schema.max_text_chars), {}
     else:
         raise UnsupportedMediaType
     _check_names(values)
     return schema.load(values), uploads
 
 
-def _read_json(request: Request, schema: SpeechRequest) -> Any:
+def refuse_compressed(request: Request) -> None:
+    """Raises UnsupportedMediaType for a body that would grow when it is unpacked."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType("compressed bodies are not read")
+
+
+def read_json(request: Request, max_text_chars: int) -> Any:
+    """The body's JSON, bounded in structure before it is parsed.
+
+    Args:
+        request: whose body is read.
+        max_text_chars: of each of the two texts that the body may hold.
+
+    Raises:
+        ApiError: it is not JSON, or has too many elements.
+        werkzeug.exceptions.HTTPException: too large.
+    """
     data = request.get_data()
     # Texts may hold any number of these, and their length is limited.
-    allowed = MAX_STRUCTURE + 2 * schema.max_text_chars
+    allowed = MAX_STRUCTURE + 2 * max_text_chars
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > allowed:
         raise validation_failed({"_schema": ["The body has too many elements."]})
     try:

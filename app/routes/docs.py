@@ -6,8 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, request, send_file
-from werkzeug.wrappers import Response as BaseResponse
+from flask import Blueprint, Response, abort, jsonify, send_file
 
 from app.services import services
 
@@ -72,13 +71,6 @@ def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
     @bp.get("/openapi.json")
     def openapi() -> Response:
         return jsonify(with_notice(document, services().runner.status().facts.model_notice))
-
-    @bp.get("/")
-    def root() -> BaseResponse:
-        """The address that people type: the documents, for browsers."""
-        if not request.accept_mimetypes.accept_html:
-            abort(404)
-        return redirect("docs")
 
     @bp.get("/docs")
     def docs() -> Response:

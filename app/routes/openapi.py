@@ -17,6 +17,10 @@ from app.routes.answers import (
 )
 from app.routes.examples import TEXT, example_body
 from app.routes.negotiation import EVENT_STREAM
+from app.routes.openai.documents import add_openai_paths
+from app.routes.openai.schema import SpeechBody
+from app.routes.openapi_parts import BINARY, answer, error, ref, secured
+from app.routes.openapi_voices import add_form, describe_voices
 from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
 from app.runner.engine import VERSION
 
@@ -26,7 +30,8 @@ Text to speech in the voice of a clip (IndexTTS2). One request speaks one text; 
 from the voice itself, a second clip, eight numbers, or a description.
 
 Every error has the same form: `error` for programs, `detail` for people, `errors` for single
-fields, and `request_id`, under which the server's log says more.
+fields, and `request_id`, under which the server's log says more. Under `/v1/` errors have OpenAI's
+form.
 """
 STREAM_DESCRIPTION = f"""\
 Each segment is sent as soon as it is spoken. The answer begins with the first sound; until then an
@@ -48,12 +53,15 @@ NUMBER_HEADERS = {
 
 
 def openapi_document(
-    tts_schema: TTSRequest, stream_schema: StreamRequest, with_auth: bool
+    tts_schema: TTSRequest,
+    stream_schema: StreamRequest,
+    openai_schema: SpeechBody,
+    with_auth: bool,
 ) -> dict[str, Any]:
     """Build the document.
 
     Args:
-        tts_schema, stream_schema: the schemas that validate the requests, with their limits.
+        tts_schema, stream_schema, openai_schema: what validates the requests, with its limits.
         with_auth: whether callers need a key.
     """
     spec = APISpec(
@@ -63,7 +71,7 @@ def openapi_document(
         plugins=[MarshmallowPlugin()],
         info={"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
         servers=[{"url": "."}],
-        tags=[{"name": "speech"}, {"name": "service"}],
+        tags=[{"name": name} for name in ("speech", "voices", "openai", "service")],
     )
     spec.components.schema("TTSRequest", schema=tts_schema)
     spec.components.schema("StreamRequest", schema=stream_schema)
@@ -76,6 +84,8 @@ def openapi_document(
         )
     spec.path("/tts", operations={"post": _tts_operation(with_auth)})
     spec.path("/tts/stream", operations={"post": _stream_operation(with_auth)})
+    describe_voices(spec, with_auth)
+    add_openai_paths(spec, openai_schema, with_auth)
     spec.path("/health", operations={"get": _health_operation()})
     spec.path("/health/live", operations={"get": _live_operation()})
     spec.path("/metrics", operations={"get": _metrics_operation(with_auth)})
@@ -83,6 +93,7 @@ def openapi_document(
     schemas = document["components"]["schemas"]
     for name in ("TTS", "Stream"):
         schemas[f"{name}Form"] = _form_schema(schemas[f"{name}Request"])
+    add_form(schemas)
     return document
 
 
@@ -92,8 +103,8 @@ def _tts_operation(with_auth: bool) -> dict[str, Any]:
         for name, text in NUMBER_HEADERS.items()
     }
     numbers["X-Seed"] = {"description": "Repeats this result.", "schema": {"type": "integer"}}
-    answers: dict[str, Any] = {"application/json": {"schema": _ref("TTSResponse")}}
-    answers |= {kind: {"schema": {"type": "string", "format": "binary"}} for kind in AUDIO_TYPES}
+    answers: dict[str, Any] = {"application/json": {"schema": ref("TTSResponse")}}
+    answers |= dict.fromkeys(AUDIO_TYPES, BINARY)
     operation: dict[str, Any] = {
         "tags": ["speech"],
         "operationId": "tts",
@@ -101,16 +112,13 @@ def _tts_operation(with_auth: bool) -> dict[str, Any]:
         "description": "Answers JSON, or the audio itself where `Accept` prefers `audio/*`; "
         f"`format` (one of {', '.join(FORMATS)}) says in which form.",
         "requestBody": _bodies("TTS"),
-        "responses": {"200": _answer("The speech.", answers, numbers), **_speech_errors()},
+        "responses": {"200": answer("The speech.", answers, numbers), **_speech_errors()},
     }
-    return _secured(operation, with_auth)
+    return secured(operation, with_auth)
 
 
 def _stream_operation(with_auth: bool) -> dict[str, Any]:
-    answers: dict[str, Any] = {
-        kind: {"schema": {"type": "string", "format": "binary"}}
-        for kind in (*AUDIO_TYPES, "audio/pcm")
-    }
+    answers: dict[str, Any] = dict.fromkeys((*AUDIO_TYPES, "audio/pcm"), BINARY)
     answers[EVENT_STREAM] = {"schema": {"type": "string"}}
     operation: dict[str, Any] = {
         "tags": ["speech"],
@@ -118,54 +126,54 @@ def _stream_operation(with_auth: bool) -> dict[str, Any]:
         "summary": "Speak a text, and send the sound while it is being made",
         "description": STREAM_DESCRIPTION,
         "requestBody": _bodies("Stream"),
-        "responses": {"200": _answer("The speech, in pieces.", answers), **_speech_errors()},
+        "responses": {"200": answer("The speech, in pieces.", answers), **_speech_errors()},
     }
-    return _secured(operation, with_auth)
+    return secured(operation, with_auth)
 
 
 def _bodies(name: str) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            "application/json": {"schema": _ref(f"{name}Request"), "example": example_body()},
-            "multipart/form-data": {"schema": _ref(f"{name}Form"), "example": {"text": TEXT}},
+            "application/json": {"schema": ref(f"{name}Request"), "example": example_body()},
+            "multipart/form-data": {"schema": ref(f"{name}Form"), "example": {"text": TEXT}},
         },
     }
 
 
 def _speech_errors() -> dict[str, Any]:
     return {
-        "400": _error("Invalid audio input format"),
-        "408": _error("Download timeout"),
-        "413": _error("The request body is too large"),
-        "415": _error("Send application/json or multipart/form-data"),
-        "422": _error("Validation failed"),
-        "429": _error("Queue full, or rate limit reached", retry=True),
-        "500": _error("TTS inference failed"),
-        "503": _error("Model not loaded", retry=True),
+        "400": error("Invalid audio input format"),
+        "408": error("Download timeout"),
+        "413": error("The request body is too large"),
+        "415": error("Send application/json or multipart/form-data"),
+        "422": error("Validation failed"),
+        "429": error("Queue full, or rate limit reached", retry=True),
+        "500": error("TTS inference failed"),
+        "503": error("Model not loaded", retry=True),
     }
 
 
 def _health_operation() -> dict[str, Any]:
-    body = {"application/json": {"schema": _ref("HealthResponse")}}
+    body = {"application/json": {"schema": ref("HealthResponse")}}
     return {
         "tags": ["service"],
         "operationId": "health",
         "summary": "State of the model",
         "responses": {
-            "200": _answer("The model can be used.", body),
-            "503": _answer("It cannot.", body),
+            "200": answer("The model can be used.", body),
+            "503": answer("It cannot.", body),
         },
     }
 
 
 def _live_operation() -> dict[str, Any]:
-    body = {"application/json": {"schema": _ref("LiveResponse")}}
+    body = {"application/json": {"schema": ref("LiveResponse")}}
     return {
         "tags": ["service"],
         "operationId": "live",
         "summary": "Does the process answer?",
-        "responses": {"200": _answer("It does.", body)},
+        "responses": {"200": answer("It does.", body)},
     }
 
 
@@ -174,16 +182,9 @@ def _metrics_operation(with_auth: bool) -> dict[str, Any]:
         "tags": ["service"],
         "operationId": "metrics",
         "summary": "Prometheus metrics",
-        "responses": {"200": _answer("Metrics.", {"text/plain": {"schema": {"type": "string"}}})},
+        "responses": {"200": answer("Metrics.", {"text/plain": {"schema": {"type": "string"}}})},
     }
-    return _secured(operation, with_auth)
-
-
-def _secured(operation: dict[str, Any], with_auth: bool) -> dict[str, Any]:
-    if with_auth:
-        operation["security"] = [{"bearer": []}, {"key": []}]
-        operation["responses"]["401"] = _error("A valid API key or token is required")
-    return operation
+    return secured(operation, with_auth)
 
 
 def _form_schema(request_schema: dict[str, Any]) -> dict[str, Any]:
@@ -193,27 +194,3 @@ def _form_schema(request_schema: dict[str, Any]) -> dict[str, Any]:
         text = properties[name].get("description", "")
         properties[name] = {"type": "string", "format": "binary", "description": text}
     return {**request_schema, "properties": properties}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _answer(
-    text: str, content: dict[str, Any], headers: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    request_id = {"description": "Id of the request.", "schema": {"type": "string"}}
-    return {
-        "description": text,
-        "headers": {"X-Request-ID": request_id, **(headers or {})},
-        "content": content,
-    }
-
-
-def _error(text: str, *, retry: bool = False) -> dict[str, Any]:
-    headers = (
-        {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
-        if retry
-        else None
-    )
-    return _answer(text, {"application/json": {"schema": _ref("ErrorResponse")}}, headers)

@@ -1,17 +1,16 @@
-"""From whatever went wrong to an answer in the common shape.
+"""From whatever went wrong to an answer, in the shape that its address has.
 
-``{"error": code, "detail": sentence, "errors"?: {field: [sentences]}, "request_id": id}``.
-The text of an exception never reaches a client unless it speaks of the client's own input; the
-log has it under the request id.
+:mod:`app.web.error_bodies` has the shapes.  The text of an exception never reaches a client unless
+it speaks of the client's own input; the log has it under the request id.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from gunicorn.http.errors import ParseException
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
@@ -34,6 +33,15 @@ from app.runner.errors import (
     ReaderTooSlowError,
     RunnerError,
 )
+from app.voices.errors import (
+    BadVoiceNameError,
+    UnknownVoiceError,
+    VoiceError,
+    VoiceExistsError,
+    VoicesBusyError,
+    VoiceStorageError,
+)
+from app.web.error_bodies import error_body, error_status
 from app.web.errors import (
     HTTP_ERRORS,
     ApiError,
@@ -44,7 +52,10 @@ from app.web.errors import (
     invalid_audio,
     model_not_loaded,
     too_busy,
+    unknown_voice,
     validation_failed,
+    voice_exists,
+    voice_storage,
 )
 from app.web.hooks import trace
 
@@ -57,21 +68,38 @@ DEADLINE_EXCEEDED = (
     "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
     "send a shorter text."
 )
-# What the clips of an order are called in the fields of /tts.
-CLIP_FIELDS: Mapping[str, str] = {"speaker": "spk_audio", "emotion": "emo_audio", "": "spk_audio"}
-MAX_ERRORS = 30
+VOICES_RETRY_SECONDS = 1
 _BODY_HEADERS = frozenset({"content-type", "content-length"})
 
 
-def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) -> ApiError:
+@dataclass(frozen=True)
+class FieldNames:
+    """What a route calls the parts of an order; the defaults are those of ``/tts``."""
+
+    text: str = "text"
+    speaker: str = "spk_audio"
+    emotion: str = "emo_audio"
+    emo_text: str = "emo_text"
+
+    def of_clip(self, role: str) -> str:
+        """The field of a clip; `role` is "speaker", "emotion" or, where nobody knows, empty."""
+        return self.emotion if role == "emotion" else self.speaker
+
+
+TTS_FIELDS = FieldNames()
+
+
+def api_error(error: Exception, names: FieldNames = TTS_FIELDS) -> ApiError:
     """What to tell the client of an error between the request and the end of the speech.
 
     Args:
         error: any exception; one that nobody expects is logged here.
-        clip_fields: what the route calls the speaker's and the emotion's clip.
+        names: of the route's fields.
     """
     if isinstance(error, ClipError | AudioError):
-        return _clip_error(error, clip_fields[error.clip])
+        return _clip_error(error, names.of_clip(error.clip))
+    if isinstance(error, VoiceError):
+        return _voice_error(error, names.of_clip(error.clip))
     if isinstance(error, RunnerError):
         return _runner_error(error)
     match error:
@@ -84,14 +112,14 @@ def api_error(error: Exception, clip_fields: Mapping[str, str] = CLIP_FIELDS) ->
             detail = f"Too many {error.what} are going on"
             return too_busy(f"{error.what}_full", detail, error.retry_after)
         case DeadlineExceededError():
-            return inference_failed("deadline_exceeded", {"text": [DEADLINE_EXCEEDED]})
+            return inference_failed("deadline_exceeded", {names.text: [DEADLINE_EXCEEDED]})
         # These speak of the caller's own input only.
         case TextError():
-            return validation_failed({"text": [str(error)]}, "text")
+            return validation_failed({names.text: [str(error)]}, "text")
         case RequestError():
             return validation_failed({"_schema": [str(error)]})
         case EmotionTextUnavailableError():
-            return validation_failed({"emo_text": [EMO_TEXT_UNAVAILABLE]}, "emo_text")
+            return validation_failed({names.emo_text: [EMO_TEXT_UNAVAILABLE]}, "emo_text")
     log.error("The synthesis failed", exc_info=error)
     return inference_failed()
 
@@ -102,6 +130,22 @@ def _clip_error(error: ClipError | AudioError, field: str) -> ApiError:
     if isinstance(error, ClipError):
         return invalid_audio(field, error.reason, str(error.code))
     return invalid_audio(field, str(error))
+
+
+def _voice_error(error: VoiceError, field: str) -> ApiError:
+    match error:
+        case UnknownVoiceError():
+            return unknown_voice(field, error.reason)
+        case VoiceExistsError():
+            return voice_exists(field, error.reason)
+        case BadVoiceNameError():
+            return validation_failed({field: [error.reason]}, "voice_name")
+        case VoiceStorageError():
+            return voice_storage(error.reason, full=error.full)
+        case VoicesBusyError():
+            return too_busy("voices_busy", error.reason, VOICES_RETRY_SECONDS)
+    log.error("A stored voice failed", exc_info=error)
+    return inference_failed()
 
 
 def _runner_error(error: RunnerError) -> ApiError:
@@ -119,33 +163,16 @@ def _runner_error(error: RunnerError) -> ApiError:
     return inference_failed()
 
 
-def problem_body(error: ApiError) -> dict[str, Any]:
-    """The body of an error answer, under the current request's id."""
-    body: dict[str, Any] = {"error": error.code, "detail": error.detail}
-    if error.errors:
-        body["errors"] = _shown(error.errors)
-    body["request_id"] = current_request_id()
-    return body
-
-
-def _shown(errors: FieldErrors) -> FieldErrors:
-    """As many errors as a person reads: an answer is never longer than its request deserves."""
-    if len(errors) <= MAX_ERRORS:
-        return errors
-    first = dict(list(errors.items())[:MAX_ERRORS])
-    return {**first, "_schema": [f"and {len(errors) - MAX_ERRORS} more fields"]}
-
-
 def problem_response(error: ApiError) -> Response:
-    """The answer; needs an application context."""
-    response = jsonify(problem_body(error))
-    response.status_code = error.status
+    """The answer to the current request."""
+    response = jsonify(error_body(request.path, error, current_request_id()))
+    response.status_code = error_status(request.path, error)
     response.headers.update(error.headers)
     return response
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Answer everything that is raised in a request with the one shape."""
+    """Answer everything that is raised in a request in the shape of its address."""
 
     @app.errorhandler(ApiError)
     def known(error: ApiError) -> Response:

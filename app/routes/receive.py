@@ -40,20 +40,14 @@ def receive(parts: Services, schema: SpeechRequest) -> Received:
         marshmallow.ValidationError: a field is wrong.
         werkzeug.exceptions.HTTPException: wrong content type, too large.
     """
-    deadline = time.monotonic() + parts.settings.request_seconds
-    caller = admit(parts)
+    deadline = deadline_of(parts)
+    name = admit(parts)
     fields, uploads = read_body(request, schema)
     vector = fields["emo_vector"]
-    connection = request.environ.get("gunicorn.socket")
     order = SpeechOrder(
         text=fields["text"],
         speaker=_clip("spk_audio", fields, uploads),
-        caller=Caller(
-            name=caller,
-            gone=client_gone(connection),
-            request_id=current_request_id(),
-            more_sound=more_sound(connection),
-        ),
+        caller=caller_named(name),
         deadline=deadline,
         emotion=_clip("emo_audio", fields, uploads) if fields["emo_audio"] is not None else None,
         emo_vector=None if vector is None else tuple(vector),
@@ -64,6 +58,22 @@ def receive(parts: Services, schema: SpeechRequest) -> Received:
         options={option.name: fields[option.name] for option in OPTIONS},
     )
     return Received(order, fields)
+
+
+def deadline_of(parts: Services) -> float:
+    """Value of ``time.monotonic()`` at which a request that comes now is given up."""
+    return time.monotonic() + parts.settings.request_seconds
+
+
+def caller_named(name: str) -> Caller:
+    """Who waits at the other end of the current request."""
+    connection = request.environ.get("gunicorn.socket")
+    return Caller(
+        name=name,
+        gone=client_gone(connection),
+        request_id=current_request_id(),
+        more_sound=more_sound(connection),
+    )
 
 
 def admit(parts: Services) -> str:

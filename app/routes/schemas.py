@@ -23,7 +23,8 @@ STREAM_FORMATS = ("wav", "pcm", "mp3", "ogg", "opus", "flac")
 Fields = dict[str, fields.Field[Any]]
 _AUDIO_HELP = (
     "An http, https or ftp URL; the bytes of an audio file as hexadecimal digits (even number, "
-    "more than 100); or a base64 `data:` URI. In multipart/form-data also a file."
+    "more than 100); a base64 `data:` URI; or `voice:NAME` for a stored voice. In "
+    "multipart/form-data also a file."
 )
 
 

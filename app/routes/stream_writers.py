@@ -7,10 +7,12 @@ import json
 from base64 import b64encode
 from typing import Any, Protocol
 
+from app.request_id import current_request_id
 from app.routes.answers import SegmentEvent, SummaryEvent
-from app.routes.problems import problem_body
+from app.routes.negotiation import EVENT_STREAM
 from app.speech.events import Finished, SegmentReady
 from app.speech.stream_encode import StreamEncoder
+from app.web.error_bodies import own_body
 from app.web.errors import ApiError
 
 
@@ -26,7 +28,15 @@ class StreamBrokenError(ConnectionResetError):
 
 
 class Writer(Protocol):
-    """Makes the body, piece by piece."""
+    """Makes the body, piece by piece.
+
+    Attributes:
+        content_type: of the body.
+        file_name: that a browser may save it under; empty where the body is no file.
+    """
+
+    content_type: str
+    file_name: str
 
     def start(self) -> bytes:
         """The first bytes."""
@@ -50,6 +60,8 @@ class SoundWriter:
 
     def __init__(self, encoder: StreamEncoder) -> None:
         self._encoder = encoder
+        self.content_type = encoder.mime
+        self.file_name = f"speech.{encoder.extension}"
 
     def start(self) -> bytes:
         return self._encoder.start()
@@ -71,29 +83,34 @@ class EventWriter:
     The ``audio`` of all events, decoded from base64 and joined, is the file.
     """
 
+    content_type = EVENT_STREAM
+    file_name = ""
+
     def __init__(self, encoder: StreamEncoder) -> None:
         self._encoder = encoder
 
     def start(self) -> bytes:
-        audio = _base64(self._encoder.start())
-        return _event("start", {"content_type": self._encoder.mime, "audio": audio})
+        audio = in_base64(self._encoder.start())
+        return server_sent_event("start", {"content_type": self._encoder.mime, "audio": audio})
 
     def segment(self, event: SegmentReady) -> bytes:
-        audio = _base64(self._encoder.encode(event.samples))
-        return _event("segment", {**SegmentEvent().dump(event), "audio": audio})
+        audio = in_base64(self._encoder.encode(event.samples))
+        return server_sent_event("segment", {**SegmentEvent().dump(event), "audio": audio})
 
     def finished(self, event: Finished) -> bytes:
-        audio = _base64(self._encoder.finish())
-        return _event("finished", {**SummaryEvent().dump(event), "audio": audio})
+        audio = in_base64(self._encoder.finish())
+        return server_sent_event("finished", {**SummaryEvent().dump(event), "audio": audio})
 
     def failed(self, error: ApiError) -> bytes:
-        return _event("error", problem_body(error))
+        return server_sent_event("error", own_body(error, current_request_id()))
 
 
-def _event(name: str, data: dict[str, Any]) -> bytes:
+def server_sent_event(name: str, data: dict[str, Any]) -> bytes:
+    """One event as it stands in the body."""
     # JSON has no line breaks of its own, so one data line holds it.
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-def _base64(data: bytes) -> str:
+def in_base64(data: bytes) -> str:
+    """Bytes as text that JSON can hold."""
     return b64encode(data).decode("ascii")

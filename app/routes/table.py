@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 # speech: works the model and answers once; stream: works the model and answers while it does;
-# light: answers at once; hidden: for monitoring, not for the outside.
-Kind = Literal["speech", "stream", "light", "hidden"]
+# light: answers at once; changing: answers at once, but must not be asked twice for one request;
+# hidden: for monitoring, not for the outside.
+Kind = Literal["speech", "stream", "light", "changing", "hidden"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,17 @@ class Route:
 ROUTES = (
     Route("/tts", ("POST",), "speech"),
     Route("/tts/stream", ("POST",), "stream"),
+    Route("/v1/audio/voices", ("GET", "POST"), "changing"),
+    Route("/v1/audio/voices/<name>", ("DELETE",), "changing"),
+    Route("/v1/audio/voices/<name>/sample", ("GET",), "light"),
+    Route("/v1/audio/speech", ("POST",), "stream"),
+    Route("/v1/models", ("GET",), "light"),
+    Route("/v1/models/<name>", ("GET",), "light"),
     Route("/health", ("GET",), "light", quiet=True),
     Route("/health/live", ("GET",), "light", quiet=True),
     Route("/metrics", ("GET",), "hidden", quiet=True),
     Route("/", ("GET",), "light"),
+    Route("/page/<version>/<name>", ("GET",), "light"),
     Route("/openapi.json", ("GET",), "light"),
     Route("/docs", ("GET",), "light"),
     Route("/docs/assets/<name>", ("GET",), "light"),

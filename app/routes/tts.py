@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from app.routes.answers import TTSResponse, WholeAnswer
+from app.routes.file_answer import file_response
 from app.routes.negotiation import AnswerForm, negotiate
 from app.routes.problems import api_error
 from app.routes.receive import Received, receive
 from app.routes.schemas import TTSRequest
 from app.services import services
 from app.speech.encode import EncodedAudio, encode_audio
-from app.speech.events import Finished, Speech, collect
+from app.speech.events import Speech, collect
 from app.web.hooks import trace
 from indextts.subtitles import subtitles
 
@@ -34,7 +35,7 @@ def make_tts_blueprint(schema: TTSRequest) -> Blueprint:
             raise api_error(error) from error
         trace().times.update(finished.log_fields())
         if form.raw:
-            return _file(audio, finished)
+            return file_response(audio, finished)
         hidden = () if received.fields["subtitles"] else ("subtitles",)
         return jsonify(TTSResponse(exclude=hidden).dump(_answer(received, form, speech, audio)))
 
@@ -61,16 +62,3 @@ def _answer(
         segments=speech.segments,
         subtitles=None if wanted is None else subtitles(speech.segments, wanted),
     )
-
-
-def _file(audio: EncodedAudio, finished: Finished) -> Response:
-    response = Response(audio.data, content_type=audio.mime)
-    headers = response.headers
-    headers["Content-Disposition"] = f'inline; filename="speech.{audio.extension}"'
-    headers["X-Audio-Length"] = str(finished.audio_seconds)
-    headers["X-Inference-Time"] = str(finished.times.inference)
-    headers["X-Queue-Time"] = str(finished.times.queue)
-    headers["X-Fetch-Time"] = str(finished.times.fetch)
-    headers["X-RTF"] = str(finished.rtf)
-    headers["X-Seed"] = str(finished.seed)
-    return response

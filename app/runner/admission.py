@@ -3,62 +3,88 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 
 from app.runner.channel import Completed, JobEvent
-from app.runner.errors import QueueFullError
+from app.runner.errors import QueueFullError, QueueTimeoutError
 from app.runner.job import Job, Seat
+from app.runner.work import Pace, work_of
 
 MAX_RETRY_SECONDS = 120
-# Until a request has been served, nobody knows how long one takes.
-FIRST_GUESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class QueueCounts:
-    """A snapshot of the queue."""
+    """A snapshot of the queue; `wait_seconds` is what a new request would about wait."""
 
     waiting: int
     running: int
     capacity: int
+    wait_seconds: float
 
 
 class Admission:
     """Seats, the waiting jobs and the running ones; every field is guarded by one condition.
 
+    A burst is no failure: who can be served in good time may wait.  Who cannot is told at once.
+
     Args:
         queue_size: requests that may be in behind the first.
+        queue_seconds: longest wait that a request is let in for.
     """
 
-    def __init__(self, queue_size: int) -> None:
+    def __init__(self, queue_size: int, queue_seconds: float) -> None:
         self._queue_size = queue_size
+        self._queue_seconds = queue_seconds
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: set[Job] = set()
-        self._seats_taken = 0
-        self._mean_seconds = FIRST_GUESS_SECONDS
+        self._seats = 0
+        self._work = 0.0
+        self._pace = Pace()
+        self._busy_since: float | None = None
         self._mean_rtf: float | None = None
         self._closed = False
 
     # -- for request threads -------------------------------------------------------------
 
-    def require_seat(self) -> None:
-        """Raise QueueFullError where no seat is free now."""
+    def require_seat(self, text: str, deadline: float) -> None:
+        """Raise what :meth:`take_seat` would raise now, and take nothing."""
         with self._changed:
-            if self._seats_taken > self._queue_size:
+            if self._seats == 0:
+                return
+            wait = self._wait_seconds()
+            if self._seats > self._queue_size or wait > self._queue_seconds:
                 raise QueueFullError(self._retry_after())
+            needed = wait + self._pace.value * work_of(text)
+            if time.monotonic() + needed > deadline:
+                raise QueueTimeoutError(self._retry_after())
 
-    def take_seat(self) -> Seat:
-        """Take one of ``1 + queue_size`` seats, or raise QueueFullError."""
-        with self._changed:
-            self.require_seat()
-            self._seats_taken += 1
-        return Seat(self._free_seat)
+    def take_seat(self, text: str, deadline: float) -> Seat:
+        """Take one of ``1 + queue_size`` seats.
 
-    def _free_seat(self) -> None:
+        Args:
+            text: to be spoken: how much work comes with it.
+            deadline: value of ``time.monotonic()`` at which it must have been spoken.
+
+        Raises:
+            QueueFullError: all seats are taken, or the wait would be too long.
+            QueueTimeoutError: there is a seat, but it would not be the caller's turn in time.
+        """
+        work = work_of(text)
         with self._changed:
-            self._seats_taken -= 1
+            self.require_seat(text, deadline)
+            self._seats += 1
+            self._work += work
+        return Seat(lambda: self._free_seat(work))
+
+    def _free_seat(self, work: float) -> None:
+        with self._changed:
+            self._seats -= 1
+            # Sums of floats leave crumbs.
+            self._work = self._work - work if self._seats else 0.0
 
     def add(self, job: Job) -> bool:
         """Queue a job for the engine; False when nobody will take it any more."""
@@ -84,29 +110,41 @@ class Admission:
 
     # -- for the engine thread -----------------------------------------------------------
 
-    def next(self) -> Job | None:
-        """Wait for a job and count it as running; None once the queue is closed."""
+    def next(self, *, wait: bool = True) -> Job | None:
+        """Take the next job, and count it as running.
+
+        Args:
+            wait: for a job; otherwise None says that nobody waits now.
+
+        Returns:
+            None once the queue is closed.
+        """
         with self._changed:
-            while not self._waiting and not self._closed:
+            while wait and not self._waiting and not self._closed:
                 self._changed.wait()
-            if self._closed:
+            if self._closed or not self._waiting:
                 return None
             job = self._waiting.popleft()
             self._running.add(job)
+            if self._busy_since is None:
+                self._busy_since = time.monotonic()
             return job
 
     def done(self, job: Job, last: JobEvent) -> None:
         """A job has left the engine with its last event, and its seat."""
         if job.seat is not None:
             job.seat.leave()
+        now = time.monotonic()
         with self._changed:
             self._running.discard(job)
             if isinstance(last, Completed):
-                self._mean_seconds += 0.2 * (last.inference_seconds - self._mean_seconds)
+                # Busy time rather than the job's own: it holds however many run at once.
+                self._pace.add(now - (self._busy_since or now), work_of(job.request.text))
                 if last.audio_seconds > 0:
                     rtf = last.inference_seconds / last.audio_seconds
                     known = rtf if self._mean_rtf is None else self._mean_rtf
                     self._mean_rtf = known + 0.2 * (rtf - known)
+            self._busy_since = now if self._running else None
 
     # -- for everybody -------------------------------------------------------------------
 
@@ -117,6 +155,11 @@ class Admission:
             waiting, self._waiting = tuple(self._waiting), deque()
             self._changed.notify_all()
             return waiting, tuple(self._running)
+
+    @property
+    def closed(self) -> bool:
+        with self._changed:
+            return self._closed
 
     def running(self) -> tuple[Job, ...]:
         with self._changed:
@@ -129,8 +172,16 @@ class Admission:
 
     def counts(self) -> QueueCounts:
         with self._changed:
-            return QueueCounts(len(self._waiting), len(self._running), self._queue_size)
+            return QueueCounts(
+                len(self._waiting), len(self._running), self._queue_size, self._wait_seconds()
+            )
+
+    def _wait_seconds(self) -> float:
+        """About how long the engine needs for all who have a seat."""
+        pace = self._pace.value
+        begun = sum(work_of(job.request.text) for job in self._running)
+        spent = 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
+        return max(0.0, pace * self._work - min(spent, pace * begun))
 
     def _retry_after(self) -> int:
-        ahead = len(self._waiting) + 1
-        return max(1, min(MAX_RETRY_SECONDS, round(self._mean_seconds * ahead / 2)))
+        return max(1, min(MAX_RETRY_SECONDS, round(self._wait_seconds() / 2)))

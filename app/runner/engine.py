@@ -6,16 +6,13 @@ Importing this module imports numpy, never torch: torch comes with the first
 
 from __future__ import annotations
 
-import gc
 import importlib
 import importlib.util
 import logging
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Protocol, Self, cast
 
 from indextts import __version__ as VERSION
 from indextts.errors import (
@@ -30,7 +27,15 @@ from indextts.errors import (
     TextError,
 )
 from indextts.facts import ModelFacts
-from indextts.options import MAX_SEED, OPTIONS, QUICK_TOKENS, STREAM_QUICK_TOKENS, Option
+from indextts.options import (
+    MAX_MEL_TOKENS,
+    MAX_SEED,
+    OPTIONS,
+    QUICK_TOKENS,
+    SPEED,
+    STREAM_QUICK_TOKENS,
+    Option,
+)
 from indextts.request import (
     EMOTIONS,
     NORMALIZATIONS,
@@ -43,13 +48,21 @@ from indextts.request import (
     SynthesisRequest,
 )
 from indextts.sampling import SamplingChanges
+from indextts.utils.device_errors import (
+    is_out_of_memory,
+    loaded_torch,
+    poisons_device,
+    release_memory,
+)
 
 __all__ = [
     "EMOTIONS",
+    "MAX_MEL_TOKENS",
     "MAX_SEED",
     "NORMALIZATIONS",
     "OPTIONS",
     "QUICK_TOKENS",
+    "SPEED",
     "STREAM_QUICK_TOKENS",
     "VERSION",
     "AudioError",
@@ -74,20 +87,13 @@ __all__ = [
     "StageSeconds",
     "SynthesisRequest",
     "TextError",
+    "device_memory",
+    "is_out_of_memory",
+    "poisons_device",
+    "release_memory",
 ]
 
 log = logging.getLogger(__name__)
-
-# Texts that mean a lack of memory: cuBLAS and cuDNN say it in their own words, and cuDNN finds no
-# algorithm where none fits its workspace.
-_MEMORY_MARKS = (
-    "out of memory",
-    "alloc_failed",
-    "allocation_failed",
-    "unable to find an engine to execute this computation",
-)
-# Texts with which CUDA errors speak that leave the context unusable for the whole process.
-_DEVICE_ERROR_MARKS = ("CUDA error", "CUBLAS_STATUS", "CUDNN_STATUS", "device-side assert")
 
 
 class CacheStats(Protocol):
@@ -194,59 +200,9 @@ def _load_indextts2(options: EngineOptions) -> Engine:
     )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the accelerator ran out of memory; decided by name, so that torch is not needed."""
-    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(mark in text for mark in _MEMORY_MARKS)
-
-
-def poisons_device(error: BaseException) -> bool:
-    """Whether no further work on the device can be trusted in this process."""
-    if is_out_of_memory(error):
-        return False
-    if any(kind.__name__ == "AcceleratorError" for kind in type(error).__mro__):
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and any(mark in text for mark in _DEVICE_ERROR_MARKS)
-
-
-def release_memory(error: BaseException) -> None:
-    """Drop what the frames of a failed attempt hold, and the allocator's cache."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        # Errors that led to this one have frames of their own.
-        link = waiting.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        traceback.clear_frames(link.__traceback__)
-        link.__traceback__ = None
-        waiting += [link.__cause__, link.__context__]
-    gc.collect()
-    torch = _loaded_torch()
-    if torch is None:
-        return
-    try:
-        torch.cuda.empty_cache()
-    except RuntimeError:
-        # The next attempt will show whether the device still works.
-        log.exception("The GPU's memory could not be released")
-
-
 def device_memory(device: str) -> int:
     """Bytes that tensors of this process hold on a GPU such as "cuda:1"; 0 on the CPU."""
-    torch = _loaded_torch()
+    torch = loaded_torch()
     if torch is None or not device.startswith("cuda"):
         return 0
     return int(torch.cuda.memory_allocated(device))
-
-
-def _loaded_torch() -> Any:
-    """torch when something has imported it and CUDA is in use, else None."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
-        return None
-    return torch

@@ -45,6 +45,7 @@ class RunnerPolicy:
     """Limits of the runner; see the settings of the same names."""
 
     queue_size: int
+    queue_seconds: float
     oom_fallback: bool
     load_failure_seconds: float
 
@@ -72,7 +73,7 @@ class InferenceRunner:
         self._policy = policy
         self._exit_process = exit_process
         self._observer = observer
-        self._admission = Admission(policy.queue_size)
+        self._admission = Admission(policy.queue_size, policy.queue_seconds)
         self._state = ModelState()
         self._loader = Loader(
             load,
@@ -118,20 +119,24 @@ class InferenceRunner:
 
     # -- for request threads -------------------------------------------------------------
 
-    def require_seat(self) -> None:
+    def require_seat(self, text: str, deadline: float) -> None:
         """Raises what :meth:`take_seat` would raise now, and takes nothing."""
         self._state.require_healthy()
-        self._admission.require_seat()
+        self._admission.require_seat(text, deadline)
 
-    def take_seat(self) -> Seat:
+    def take_seat(self, text: str, deadline: float) -> Seat:
         """Take a place, from when the clips are there to the end of the engine's work.
+
+        Args:
+            text: to be spoken.
+            deadline: value of ``time.monotonic()`` at which the work is given up.
 
         Raises:
             NotReadyError: no model is loaded.
-            QueueFullError: every seat is taken.
+            QueueFullError: every seat is taken, or the wait would be too long.
         """
         self._state.require_healthy()
-        return self._admission.take_seat()
+        return self._admission.take_seat(text, deadline)
 
     def events(
         self,
@@ -185,6 +190,7 @@ class InferenceRunner:
             fallback=fallback,
             queue_length=counts.waiting,
             queue_capacity=counts.capacity,
+            expected_wait=round(counts.wait_seconds, 3),
             jobs_running=counts.running,
             uptime=round(time.monotonic() - self._started_at, 3),
             facts=facts,

@@ -23,6 +23,7 @@ class RunnerStatus:
         reason: why the status is not healthy.
         fallback: what the service had to give up to go on.
         queue_length: requests waiting for the engine.
+        expected_wait: seconds that a new request would about wait.
         jobs_running: requests that the engine works on.
         uptime: seconds since the worker started.
         facts: about the loaded model.
@@ -34,6 +35,7 @@ class RunnerStatus:
     fallback: str | None
     queue_length: int
     queue_capacity: int
+    expected_wait: float
     jobs_running: int
     uptime: float
     facts: ModelFacts

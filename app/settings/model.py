@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from app.settings.fields import Check, SettingsError, setting
+from app.settings.checks import check_together
+from app.settings.fields import Check, setting
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _IPV6 = r"[0-9A-Fa-f]*(:[0-9A-Fa-f.]*){2,}"
@@ -14,6 +15,9 @@ _PORT = r"[0-9]{1,5}"
 # Threads of a worker that wait for neither the engine nor a clip: they answer /health and
 # /metrics, read bodies, and refuse what does not fit into the queue.
 SPARE_THREADS = 9
+# Each holds a thread while the engine does not care.
+MAX_DOWNLOADS = 15
+MAX_SLOW_READERS = 15
 DAY = 86_400
 
 
@@ -179,9 +183,33 @@ class Settings:
         minimum=0.1,
         maximum=DAY,
     )
+    # Voices
+    voices_dir: str = setting(
+        "auto",
+        "Voices",
+        "Folder of the stored voices. `auto`: `voices` beside the program. One that is empty is "
+        "filled with the clips of `examples/voices`.",
+    )
+    voices_write: bool = setting(
+        False, "Voices", "Let clients add and remove voices (with a key, if keys are set)."
+    )
+    voice_fallback: str = setting(
+        "",
+        "Voices",
+        "Voice for requests that name one that is not there; without it they are refused.",
+        check=Check(r"[^\W_][\w-]*", "the name of a stored voice, or default"),
+    )
     # Requests
     queue_size: int = setting(
-        6, "Requests", "Requests that may wait while another is running.", minimum=0, maximum=256
+        32, "Requests", "Requests that may wait while another is running.", minimum=0, maximum=256
+    )
+    queue_seconds: float = setting(
+        60.0,
+        "Requests",
+        "Longest wait that a request is let in for, by the length of the texts before it; a "
+        "longer one is refused at once.",
+        minimum=0,
+        maximum=DAY,
     )
     request_seconds: float = setting(
         120.0,
@@ -246,6 +274,7 @@ class Settings:
     metrics_public: bool = setting(
         False, "Access", "Serve /metrics without a key even when keys are set."
     )
+    page: bool = setting(True, "Access", "Serve a page at / on which to try the service.")
     docs: bool = setting(True, "Access", "Serve /docs, /redoc and /openapi.json.")
     cors_origins: tuple[str, ...] = setting(
         (),
@@ -292,69 +321,24 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        self._check_network()
-        self._check_model()
-        self._check_tokens()
-        if 0 < self.threads < self.queue_size + 3:
-            raise SettingsError(
-                f"INDEXTTS_THREADS: at least {self.queue_size + 3} for a queue of "
-                f"{self.queue_size}, or 0 to have it computed"
-            )
-
-    def _check_network(self) -> None:
-        for network in self.fetch_allow:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError:
-                raise SettingsError(
-                    f"INDEXTTS_FETCH_ALLOW: {network!r} is no network; write e.g. 10.1.0.0/16"
-                ) from None
-        for port in self.fetch_ports:
-            if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-                raise SettingsError(f"INDEXTTS_FETCH_PORTS: {port!r} is no port")
-        for address in self.bind:
-            port = address.rpartition(":")[2]
-            if not address.startswith(("unix:", "fd://")) and int(port) > 65535:
-                raise SettingsError(f"INDEXTTS_BIND: {address!r} has a port above 65535")
-
-    def _check_model(self) -> None:
-        if self.device.startswith("cuda:") and self.device != "cuda:0":
-            # A worker sees the GPU of its slot and no other.
-            raise SettingsError(
-                f"INDEXTTS_DEVICE: a worker sees one GPU only, not {self.device!r}; choose it with "
-                f"INDEXTTS_GPUS={self.device.removeprefix('cuda:')} and INDEXTTS_DEVICE=cuda"
-            )
-        if self.device == "cpu" and self.precision == "fp16":
-            raise SettingsError("INDEXTTS_PRECISION: fp16 needs a GPU; the CPU takes fp32 or bf16")
-
-    def _check_tokens(self) -> None:
-        if self.jwt_secret and self.jwt_public_key_file:
-            raise SettingsError(
-                "INDEXTTS_JWT_SECRET and INDEXTTS_JWT_PUBLIC_KEY_FILE exclude each other"
-            )
-        if self.jwt_secret and len(self.jwt_secret) < 32:
-            raise SettingsError("INDEXTTS_JWT_SECRET: use at least 32 characters")
-        if (self.jwt_audience or self.jwt_issuer) and not self.uses_tokens:
-            raise SettingsError(
-                "INDEXTTS_JWT_AUDIENCE and INDEXTTS_JWT_ISSUER need INDEXTTS_JWT_SECRET or "
-                "INDEXTTS_JWT_PUBLIC_KEY_FILE"
-            )
+        check_together(self)
 
     @property
     def thread_count(self) -> int:
         """Request threads of a worker."""
-        waiting = 1 + self.queue_size
-        return self.threads or waiting + self.download_places + self.stream_places + SPARE_THREADS
+        if self.threads:
+            return self.threads
+        return 1 + self.queue_size + self.download_places + self.stream_places + SPARE_THREADS
 
     @property
     def download_places(self) -> int:
-        """Clips that may be downloaded at once: as many as may wait for the engine."""
-        return 1 + self.queue_size
+        """Clips that may be downloaded at once: as many as may wait for the engine, to a bound."""
+        return 1 + min(self.queue_size, MAX_DOWNLOADS)
 
     @property
     def stream_places(self) -> int:
         """Streams that may be open at once; their readers may need longer than the engine."""
-        return 2 * (1 + self.queue_size)
+        return 1 + self.queue_size + 1 + min(self.queue_size, MAX_SLOW_READERS)
 
     @property
     def binds(self) -> tuple[str, ...]:

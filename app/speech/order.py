@@ -47,6 +47,7 @@ class SpeechOrder:
         emotion: a clip whose emotion is taken over.
         emo_vector: strengths of the emotions.
         emo_text: a text from which the emotion is read.
+        use_random: with `emo_vector`, draw the examples of emotions, not the nearest ones.
         seed: repeats a result; None draws one.
         normalization: how the text is read; None is the engine's own way.
         pauses: whether marks of pauses and blank lines are silence.
@@ -61,6 +62,7 @@ class SpeechOrder:
     emotion: ClipInput | None = field(default=None, repr=False)
     emo_vector: tuple[float, ...] | None = None
     emo_text: str | None = field(default=None, repr=False)
+    use_random: bool = False
     seed: int | None = None
     normalization: Normalization | None = None
     pauses: bool = True
@@ -81,6 +83,7 @@ class SpeechOrder:
             emotion=emotion,
             emo_vector=self.emo_vector,
             emo_text=self.emo_text,
+            use_random=self.use_random,
             seed=self.seed,
             normalization=self.normalization,
             pauses=self.pauses,

@@ -61,11 +61,11 @@ class SpeechService:
         """
         try:
             # Before the download: an overload is refused at once.
-            self._runner.require_seat()
+            self._runner.require_seat(order.text, order.deadline)
             started = time.perf_counter()
             request = self._request(order)
             fetch_seconds = time.perf_counter() - started
-            seat = self._runner.take_seat()
+            seat = self._runner.take_seat(order.text, order.deadline)
             try:
                 yield from self._serve(order, request, fetch_seconds, seat)
             finally:

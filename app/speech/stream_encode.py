@@ -19,6 +19,8 @@ from indextts.utils.encode import CODEC_RATES, check_waveform, codec_rate
 from indextts.utils.pcm import wav_header
 
 StreamFormat = Literal["wav", "pcm", "mp3", "ogg", "opus", "flac", "aac"]
+# The lowest and the highest rate that a client may ask a file to have, in Hz.
+FILE_RATES = (8000, 48000)
 
 
 class StreamEncoder(Protocol):
@@ -110,6 +112,12 @@ def stream_encoder(
     return _ResamplingEncoder(
         _writer(format, file_rate), _mime(format, file_rate), format, rate, file_rate
     )
+
+
+def file_rates(format: StreamFormat) -> tuple[int, ...] | None:
+    """The rates within FILE_RATES that a format's codec has; None: it holds any."""
+    rates = CODEC_RATES.get(format)
+    return None if rates is None else tuple(rate for rate in rates if rate <= FILE_RATES[1])
 
 
 def _mime(format: StreamFormat, rate: int) -> str:

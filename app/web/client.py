@@ -49,7 +49,12 @@ class ClientSocket(socket.socket):
         accepted: is taken over.
         patience: the limits.
         clock: seconds, never going back.
+
+    Attributes:
+        path: asked for by the latest request, for answers that the application does not give.
     """
+
+    path = ""
 
     def __init__(
         self,

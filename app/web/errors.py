@@ -1,6 +1,6 @@
 """Every error answer, without its shape: status, code and the sentences that clients rely on.
 
-:mod:`app.routes.problems` makes answers of them.
+:mod:`app.routes.problems` makes answers of them, :mod:`app.web.error_bodies` their bodies.
 """
 
 from __future__ import annotations
@@ -64,6 +64,35 @@ def invalid_audio(field: str, reason: str, code: str = "undecodable") -> ApiErro
         errors={field: [reason]},
         reason=f"audio_{code}",
     )
+
+
+def unknown_voice(field: str, reason: str) -> ApiError:
+    """404: there is no stored voice of this name."""
+    return ApiError(404, "unknown_voice", "There is no such voice", errors={field: [reason]})
+
+
+def voice_exists(field: str, reason: str) -> ApiError:
+    """409: the name of a new voice is taken."""
+    return ApiError(409, "voice_exists", "The name is taken", errors={field: [reason]})
+
+
+def voices_read_only() -> ApiError:
+    """403: nobody may change the voices here."""
+    detail = "Voices cannot be changed here (the server's INDEXTTS_VOICES_WRITE is off)"
+    return ApiError(403, "voices_read_only", detail)
+
+
+def foreign_page() -> ApiError:
+    """403: a browser sent this for a page of another site."""
+    detail = "Pages of other sites may not change voices (the server's INDEXTTS_CORS_ORIGINS)"
+    return ApiError(403, "foreign_page", detail)
+
+
+def voice_storage(reason: str, *, full: bool) -> ApiError:
+    """507: no room for a voice; 500: the folder cannot be read or written."""
+    if full:
+        return ApiError(507, "voice_storage_full", reason)
+    return ApiError(500, "voice_storage_failed", reason)
 
 
 def download_timeout(field: str, reason: str) -> ApiError:

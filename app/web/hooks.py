@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,15 @@ from app.web.errors import CLIENT_CLOSED
 
 log = logging.getLogger("app.access")
 
+# What pages of other sites may send, and what they may read.
+ALLOWED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", HEADER)
+EXPOSED_HEADERS = (
+    HEADER,
+    *("X-Audio-Length", "X-Inference-Time", "X-Queue-Time", "X-Fetch-Time", "X-RTF", "X-Seed"),
+    *("X-Speed", "X-Warning", "X-Should-Retry", "Retry-After"),
+)
+_OPENAI_HEADER = re.compile(r"(x-stainless|openai)-[a-z-]{1,40}|user-agent|idempotency-key")
+_LONGEST_QUESTION = 2000
 API_CSP = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -156,13 +166,20 @@ def add_cors_headers(response: Response, origins: tuple[str, ...]) -> None:
         return
     headers = response.headers
     headers["Access-Control-Allow-Origin"] = "*" if "*" in origins else origin
-    headers["Access-Control-Expose-Headers"] = (
-        f"{HEADER}, X-Audio-Length, X-Inference-Time, X-Queue-Time, X-Fetch-Time, X-RTF, X-Seed, "
-        "Retry-After"
-    )
+    headers["Access-Control-Expose-Headers"] = ", ".join(EXPOSED_HEADERS)
     if request.method == "OPTIONS":
-        headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        headers["Access-Control-Allow-Headers"] = (
-            f"Authorization, Content-Type, X-API-Key, {HEADER}"
+        headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+        asked = request.headers.get("Access-Control-Request-Headers", "")
+        headers["Access-Control-Allow-Headers"] = ", ".join(
+            (*ALLOWED_HEADERS, *_sent_by_openai(asked))
         )
         headers["Access-Control-Max-Age"] = "600"
+
+
+def _sent_by_openai(asked: str) -> tuple[str, ...]:
+    """Those of the headers that a page asks to send that OpenAI's client adds by itself.
+
+    Their names vary with its version, so they are told by their beginning.
+    """
+    names = (name.strip().lower() for name in asked[:_LONGEST_QUESTION].split(","))
+    return tuple(name for name in names if _OPENAI_HEADER.fullmatch(name))

@@ -29,17 +29,26 @@ def recording_session(
     return GraphedSession(model, recorder, prefixes, beams)
 
 
+def begin_at(session: DecodeSession, position: int) -> None:
+    """Let a session believe that its sequences have read so much; what it remembers is zeros."""
+    if isinstance(session, NativeSession):
+        for sequence in session._sequences:
+            sequence.read = position
+
+
 @dataclass(frozen=True, eq=False)
 class Told:
     """A decode that is told what to read, so that two of them can be compared step by step.
 
     Attributes:
-        tokens: int64 [R].
+        tokens: int64 [S].
+        positions: int64 [S], tokens read.
         stopped: bool [S], never true.
-        scores: float32 [R, V] of the last step.
+        scores: float32 [S, V] of the last step.
     """
 
     tokens: Tensor
+    positions: Tensor
     stopped: Tensor
     scores: Tensor
 
@@ -50,39 +59,46 @@ class Told:
 
 @dataclass(frozen=True, eq=False)
 class ToldBeams:
-    """The same with rows that change places: parents, int64 [R]."""
+    """The same with beams that change places: tokens, parents [S, B], scores [S * B, V]."""
 
     tokens: Tensor
+    positions: Tensor
     stopped: Tensor
     scores: Tensor
     parents: Tensor
 
 
 def tell(
-    tokens: Tensor, parents: Tensor | None, sequences: int, vocabulary: int
+    tokens: Tensor, parents: Tensor | None, vocabulary: int, position: int = 0
 ) -> tuple[Any, Choose[Any]]:
     """A first state, and the choice that follows a script.
 
     Args:
-        tokens: int64 [steps + 1, R], read one row a step.
-        parents: int64 [steps + 1, R] likewise, or None.
-        sequences: S.
+        tokens: int64 [steps + 1, S] or [steps + 1, S, B], of which one is read in each step.
+        parents: int64 [steps + 1, S, B] likewise, or None.
         vocabulary: V.
+        position: how many tokens have been read before the first step, which need not be true.
     """
-    rows = tokens.shape[1]
-    stopped = torch.zeros(sequences, dtype=torch.bool, device=tokens.device)
-    scores = torch.zeros(rows, vocabulary, device=tokens.device)
+    device, sequences = tokens.device, tokens.shape[1]
+    stopped = torch.zeros(sequences, dtype=torch.bool, device=device)
+    positions = torch.full((sequences,), position, dtype=torch.int64, device=device)
+    scores = torch.zeros(tokens[0].numel(), vocabulary, device=device)
 
-    def choose(state: Any, logits: Tensor, noise: Tensor | None, position: Tensor) -> Any:
-        following = (position + 1).view(1)
-        state = replace(state, tokens=tokens.index_select(0, following)[0], scores=logits)
+    def choose(state: Any, logits: Tensor, noise: Tensor | None) -> Any:
+        following = (state.positions[:1] + 1).clamp(max=len(tokens) - 1)
+        state = replace(
+            state,
+            tokens=tokens.index_select(0, following)[0],
+            positions=state.positions + 1,
+            scores=logits,
+        )
         if parents is None:
             return state
         return replace(state, parents=parents.index_select(0, following)[0])
 
     if parents is None:
-        return Told(tokens[0].clone(), stopped, scores), choose
-    return ToldBeams(tokens[0].clone(), stopped, scores, parents[0].clone()), choose
+        return Told(tokens[0].clone(), positions, stopped, scores), choose
+    return ToldBeams(tokens[0].clone(), positions, stopped, scores, parents[0].clone()), choose
 
 
 @dataclass

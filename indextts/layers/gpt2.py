@@ -59,14 +59,14 @@ class Attention(nn.Module):
             x: [R, 1, D].
             entry: this layer's keys and values [2, R, H, T, head_dim]; written at `index`.
             bias: [R, 1, 1, T], added to the scores.
-            index: int64 [1], the position among the T.
+            index: int64 [2, R, H, 1, head_dim], each row's position among the T.
 
         Returns:
             [R, 1, D].
         """
         qkv = self.c_attn(x).view(len(x), 3, self.heads, self.head_dim)
         q, new = qkv[:, 0, :, None], qkv[:, 1:].transpose(0, 1)[:, :, :, None]
-        entry.index_copy_(3, index, new)
+        entry.scatter_(3, index, new)
         mixed = F.scaled_dot_product_attention(q, entry[0], entry[1], attn_mask=bias)
         return self.c_proj(mixed.transpose(1, 2).flatten(2))
 
@@ -130,13 +130,15 @@ class GPT2(nn.Module):
         Args:
             x: embeddings [R, D] of the tokens to read.
             cache: keys and values of the rows; written at `position`.
-            position: int64 scalar tensor, the index of this token among the generated ones.
+            position: int64 [R], or a scalar tensor for all rows: the index of this token among
+                those that the row has generated.
 
         Returns:
             hidden states [R, D] after the closing norm.
         """
-        index = (position + cache.start).view(1)
-        cache.bias.index_fill_(3, index, 0.0)
+        index = (position + cache.start)[:, None, None, None]  # [R, 1, 1, 1]
+        cache.bias.scatter_(3, index, 0.0)
+        index = index.expand(2, -1, self.heads, 1, self.dim // self.heads)
         x = x[:, None]  # [R, 1, D]
         for block, entry in zip(self.blocks, cache.entries, strict=True):
             x = x + block.attn.step(block.ln_1(x), entry, cache.bias, index)

@@ -6,17 +6,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from indextts.config import S2MelConfig
 from indextts.errors import GenerationError, ModelFileError
 from indextts.layers.length_regulator import LengthRegulator
-from indextts.stages.flow_matching import FlowMatching
+from indextts.stages.flow_matching import Flow, FlowGroup, FlowMatching
 from indextts.utils.checkpoint import (
     FETCH_HINT,
     StateDict,
@@ -118,33 +118,74 @@ class AcousticModel(nn.Module):
         Raises:
             GenerationError: prompt and segment together have more frames than positions.
         """
-        bands, prompt_frames = prompt.mel.shape[1:]
-        counts = [frames_of(len(row), self.config.frames_per_code, speed) for row in latents]
-        self._check_room(prompt_frames, counts)
-        busy = [index for index, count in enumerate(counts) if count]
-        results = [torch.zeros(bands, 0, device=self.device) for _ in counts]
-        if not busy:
-            return results
-        voice = self._on_device(prompt)
-        features = [self._features(latents[i], code_embeddings[i]) for i in busy]
-        content = self.length_regulator.rows(features, [counts[i] for i in busy])
-        totals = [prompt_frames + counts[i] for i in busy]
-        drawn = [
-            noise(i, n) if callable(noise) else noise[i] for i, n in zip(busy, totals, strict=True)
+        flows = [
+            self.begin(
+                latent,
+                embedding,
+                prompt,
+                partial(_drawn, noise, index),
+                steps=steps,
+                guidance=guidance,
+                speed=speed,
+            )
+            for index, (latent, embedding) in enumerate(zip(latents, code_embeddings, strict=True))
         ]
-        mel = self.cfm.sample(
-            pad_sequence([torch.cat((voice.condition[0], c)) for c in content], batch_first=True),
-            torch.tensor(totals, device=self.device),
-            voice.mel,
-            voice.style,
-            self.config.noise_scale * _padded_noise(drawn, totals, bands).to(self.device),
-            steps=self.config.diffusion_steps if steps is None else steps,
-            guidance_rate=self.config.guidance_rate if guidance is None else guidance,
-            on_step=on_step,
+        busy = [flow for flow in flows if flow is not None]
+        if busy:
+            self.cfm.finish(busy, on_step)
+        silent = torch.zeros(prompt.mel.shape[1], 0, device=self.device)
+        return [silent if flow is None else flow.mel for flow in flows]
+
+    @torch.inference_mode()
+    def begin(
+        self,
+        latent: Tensor,
+        code_embedding: Tensor,
+        prompt: PromptCondition,
+        noise: Callable[[int], Tensor],
+        *,
+        steps: int | None = None,
+        guidance: float | None = None,
+        speed: float = 1.0,
+    ) -> Flow | None:
+        """The flow of one segment before its first step; None where it has no frames.
+
+        Args:
+            latent, code_embedding: float [n, D] and [n, H].
+            noise: gives float32 standard normal [1, M, frames].
+            prompt, steps, guidance, speed: see :meth:`mels`.
+
+        Raises:
+            GenerationError: see :meth:`mels`.
+        """
+        config = self.config
+        prompt_frames = prompt.mel.shape[2]
+        count = frames_of(len(latent), config.frames_per_code, speed)
+        self._check_room(prompt_frames, count)
+        if not count:
+            return None
+        voice = self._on_device(prompt)
+        features = self._features(latent, code_embedding)
+        content = self.length_regulator.rows([features], [count])[0]
+        total = prompt_frames + count
+        drawn = noise(total)
+        if drawn.shape != (1, prompt.mel.shape[1], total):
+            raise ValueError(
+                f"noise must have shape {(1, prompt.mel.shape[1], total)}, but has "
+                f"{tuple(drawn.shape)}"
+            )
+        return self.cfm.begin(
+            torch.cat((voice.condition[0], content)),
+            voice.mel[0],
+            voice.style[0],
+            config.noise_scale * drawn[0].to(self.device),
+            steps=config.diffusion_steps if steps is None else steps,
+            guidance_rate=config.guidance_rate if guidance is None else guidance,
         )
-        for row, index in enumerate(busy):
-            results[index] = mel[row, :, prompt_frames : totals[row]].clone()
-        return results
+
+    def group(self, flows: Sequence[Flow]) -> FlowGroup:
+        """Flows that take their steps together."""
+        return FlowGroup(self.cfm.estimator, flows)
 
     def _features(self, latent: Tensor, code_embedding: Tensor) -> Tensor:
         """S_infer of one segment: float32 [n, H]."""
@@ -158,24 +199,18 @@ class AcousticModel(nn.Module):
             style=prompt.style.to(self.device, torch.float32),
         )
 
-    def _check_room(self, prompt_frames: int, counts: Sequence[int]) -> None:
+    def _check_room(self, prompt_frames: int, count: int) -> None:
         limit = self.config.DiT.max_positions
-        longest = max(counts, default=0)
-        if prompt_frames + longest > limit:
+        if prompt_frames + count > limit:
             raise GenerationError(
-                f"the voice clip has {prompt_frames} mel frames and a segment {longest}, together "
+                f"the voice clip has {prompt_frames} mel frames and a segment {count}, together "
                 f"more than the {limit} the model can place; use a shorter clip or segment."
             )
 
 
-def _padded_noise(rows: Sequence[Tensor], totals: Sequence[int], bands: int) -> Tensor:
-    """Rows [1, M, T_i] filled up with zeros to [B, M, max(T_i)]."""
-    for row, total in zip(rows, totals, strict=True):
-        if row.shape != (1, bands, total):
-            raise ValueError(
-                f"noise must have shape {(1, bands, total)}, but has {tuple(row.shape)}"
-            )
-    return pad_sequence([row[0].T for row in rows], batch_first=True).transpose(1, 2)
+def _drawn(noise: Noise, index: int, frames: int) -> Tensor:
+    """The noise of one of several segments."""
+    return noise(index, frames) if callable(noise) else noise[index]
 
 
 def load_acoustic_model(

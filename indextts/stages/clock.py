@@ -26,16 +26,25 @@ class StageClock:
         self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block that ends well; `name` is a field of StageSeconds."""
+    def stage(self, name: str, *others: StageClock) -> Iterator[None]:
+        """Time a block that ends well.
+
+        Args:
+            name: a field of StageSeconds.
+            others: clocks of requests that share the work; each of them waits as long.
+        """
         if self._device.type != "cuda":
             start = time.perf_counter()
             yield
-            self._seconds[name] += time.perf_counter() - start
+            passed = time.perf_counter() - start
+            for clock in (self, *others):
+                clock._seconds[name] += passed
             return
         before = self._event()
         yield
-        self._events.append((name, before, self._event()))
+        after = self._event()
+        for clock in (self, *others):
+            clock._events.append((name, before, after))
 
     def seconds(self) -> StageSeconds:
         """The sums so far; waits for the end of the last stage."""

@@ -6,10 +6,21 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from indextts.errors import ConfigError
+from indextts.stages.semantic_gpt import SemanticGPT
+
+MaxBatch = int | Literal["auto"]
+
+CPU_SLOTS = 4
+MOST_SLOTS = 16
+# Of the memory that is free once the model is loaded; the rest is for flows, vocoder and clips.
+CACHE_SHARE = 0.3
+# What a segment takes: three beams of a hundred conditioning and text tokens and 18 s of codes.
+USUAL_BEAMS, USUAL_POSITIONS = 3, 1000
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -45,6 +56,30 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision: fp16 needs a GPU; the CPU takes fp32 or bf16")
     return name
+
+
+def choose_slots(wanted: MaxBatch, gpt: SemanticGPT) -> int:
+    """How many segments can be decoded together.
+
+    Args:
+        wanted: a number, or "auto": some on a CPU, which rows cost little and memory much; as many
+            on CUDA as their keys and values fit into a share of the memory that is free now.
+        gpt: loaded.
+
+    Raises:
+        ConfigError: `wanted` is neither.
+    """
+    if wanted != "auto":
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
+            raise ConfigError(f"max_batch: {wanted!r} is neither auto nor a number from 1 on")
+        return wanted
+    if gpt.device.type != "cuda":
+        return CPU_SLOTS
+    free, _ = torch.cuda.mem_get_info(gpt.device)
+    config = gpt.config
+    position = 2 * config.layers * config.model_dim * gpt.mel_head.weight.element_size()
+    slot = USUAL_BEAMS * USUAL_POSITIONS * position
+    return max(1, min(MOST_SLOTS, int(CACHE_SHARE * free / slot)))
 
 
 def precision_name(dtype: torch.dtype) -> str:

@@ -1,14 +1,72 @@
-"""Sampler of the conditional flow: noise to mel in a few Euler steps (s2mel.md 3)."""
+"""Sampler of the conditional flow: noise to mel in a few Euler steps (s2mel.md 3).
+
+Each flow has its own time and state.  Flows of similar length take their steps together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from indextts.config import S2MelConfig
 from indextts.layers.dit import DiT, DiTContext
+
+
+@dataclass(eq=False)
+class Flow:
+    """A mel on its way out of the noise.
+
+    Attributes:
+        mu: float32 [T, C], the content of prompt and speech.
+        prompt: float32 [M, Tr], the prompt's mel.
+        style: float32 [style_dim].
+        times: float32 [steps + 1], when the steps begin; the last is the end.
+        lasting: float32 [steps], of each step.
+        guidance_rate: weight of what the condition adds; 0 skips the unconditional pass.
+        first: float32 [M, T], the noise; 0 on the prompt's frames.
+        x: likewise, what there is of the mel.
+        step: how many have been taken.
+    """
+
+    mu: Tensor
+    prompt: Tensor
+    style: Tensor
+    times: Tensor
+    lasting: Tensor
+    guidance_rate: float
+    first: Tensor
+    x: Tensor
+    step: int = 0
+
+    def start_over(self) -> None:
+        """Back to the noise."""
+        self.x, self.step = self.first, 0
+
+    @property
+    def frames(self) -> int:
+        """T, of prompt and speech."""
+        return len(self.mu)
+
+    @property
+    def steps(self) -> int:
+        return len(self.lasting)
+
+    @property
+    def guided(self) -> bool:
+        return self.guidance_rate > 0
+
+    @property
+    def ended(self) -> bool:
+        return self.step >= self.steps
+
+    @property
+    def mel(self) -> Tensor:
+        """The speech so far, float32 [M, T - Tr]."""
+        return self.x[:, self.prompt.shape[-1] :].clone()
 
 
 class FlowMatching(nn.Module):
@@ -20,6 +78,35 @@ class FlowMatching(nn.Module):
     def __init__(self, config: S2MelConfig) -> None:
         super().__init__()
         self.estimator = DiT(config.DiT, config.wavenet, config.style_encoder.dim)
+
+    def begin(
+        self,
+        mu: Tensor,
+        prompt: Tensor,
+        style: Tensor,
+        noise: Tensor,
+        *,
+        steps: int,
+        guidance_rate: float,
+    ) -> Flow:
+        """A flow before its first step.
+
+        Args:
+            mu, prompt, style, guidance_rate: see :class:`Flow`.
+            noise: float32 [M, T], standard normal; is not changed.
+            steps: Euler steps, at least 1.
+        """
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        grid = torch.linspace(0.0, 1.0, steps + 1, device=mu.device)
+        lasting = grid[1:] - grid[:-1]
+        # The time is summed up in float32, as in the reference, not read from the grid.
+        times = [grid[0]]
+        for step in range(steps):
+            times.append(times[-1] + lasting[step])
+        x = noise.clone()
+        x[:, : prompt.shape[-1]] = 0.0
+        return Flow(mu, prompt, style, torch.stack(times), lasting, guidance_rate, x, x)
 
     def sample(
         self,
@@ -48,51 +135,108 @@ class FlowMatching(nn.Module):
         Returns:
             float32 [B, M, T]; the prompt's frames and those behind each row's end are 0.
         """
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
-        keep = self._free_frames(lengths, mu.shape[1], prompt.shape[-1])
-        context = self._context(mu, lengths, prompt, style, guided=guidance_rate > 0)
-        x = noise * keep
-        grid = torch.linspace(0.0, 1.0, steps + 1, device=mu.device)
-        # The time is summed up in float32, as in the reference, not read from the grid.
-        t = grid[:1]
-        for step in range(steps):
+        rows = zip(
+            mu, lengths.tolist(), prompt.expand(len(mu), -1, -1), style.expand(len(mu), -1),
+            noise, strict=True,
+        )  # fmt: skip
+        flows = [
+            self.begin(
+                own[:length],
+                mel,
+                voice,
+                drawn[:, :length],
+                steps=steps,
+                guidance_rate=guidance_rate,
+            )
+            for own, length, mel, voice, drawn in rows
+        ]
+        self.finish(flows, on_step)
+        result = torch.zeros_like(noise)
+        for row, flow in zip(result, flows, strict=True):
+            row[:, : flow.frames] = flow.x
+        return result
+
+    def finish(self, flows: Sequence[Flow], on_step: Callable[[int], None] | None = None) -> None:
+        """Take all steps of flows that have equally many, together."""
+        group = FlowGroup(self.estimator, flows)
+        for step in range(flows[0].steps):
             if on_step is not None:
                 on_step(step)
-            dt = grid[step + 1] - grid[step]
-            x = (x + dt * self._velocity(x, t, context, guidance_rate)) * keep
-            t = t + dt
-        return x
+            group.step()
+        group.part()
 
-    def _velocity(self, x: Tensor, t: Tensor, context: DiTContext, rate: float) -> Tensor:
-        """The guided velocity of x [B, M, T] at the time t [1]."""
-        if rate <= 0:
-            return self.estimator.step(x, t, context)
-        both = self.estimator.step(torch.cat((x, x)), t, context)  # [2B, M, T]
-        conditional, unconditional = both.chunk(2)
-        return (1.0 + rate) * conditional - rate * unconditional
 
-    def _context(
-        self, mu: Tensor, lengths: Tensor, prompt: Tensor, style: Tensor, *, guided: bool
-    ) -> DiTContext:
-        """The constants of the conditional rows, followed by those of the unconditional rows."""
-        batch, total, _ = mu.shape
-        prompt_x = mu.new_zeros(batch, prompt.shape[1], total)
-        prompt_x[..., : prompt.shape[-1]] = prompt
-        style = style.expand(batch, -1)
-        if guided:
+class FlowGroup:
+    """Flows that take their steps together: constants are computed once, rows are padded.
+
+    Args:
+        estimator: of the velocity.
+        flows: all guided or none of them.
+    """
+
+    def __init__(self, estimator: DiT, flows: Sequence[Flow]) -> None:
+        self.flows = tuple(flows)
+        self._estimator = estimator
+        device = flows[0].mu.device
+        lengths = torch.tensor([flow.frames for flow in flows], device=device)
+        self._keep = _free_frames(lengths, flows)
+        self._x = pad_sequence([flow.x.T for flow in flows], batch_first=True).transpose(1, 2)
+        self._context = self._constants(lengths)
+        rates = torch.tensor([flow.guidance_rate for flow in flows], device=device)
+        self._rates = rates[:, None, None]  # [B, 1, 1]
+
+    @property
+    def padding(self) -> float:
+        """Share of the frames that are none."""
+        longest = max(flow.frames for flow in self.flows)
+        return 1.0 - sum(flow.frames for flow in self.flows) / (longest * len(self.flows))
+
+    def step(self) -> None:
+        """One Euler step of every flow."""
+        times = torch.stack([flow.times[flow.step] for flow in self.flows])  # [B]
+        lasting = torch.stack([flow.lasting[flow.step] for flow in self.flows])
+        velocity = self._velocity(times)
+        self._x = (self._x + lasting[:, None, None] * velocity) * self._keep
+        for flow in self.flows:
+            flow.step += 1
+
+    def part(self) -> None:
+        """Give every flow its state, as it is now."""
+        for row, flow in zip(self._x, self.flows, strict=True):
+            flow.x = row[:, : flow.frames].clone()
+
+    def _velocity(self, times: Tensor) -> Tensor:
+        """The guided velocity [B, M, T] at the times [B]."""
+        if not self.flows[0].guided:
+            return self._estimator.step(self._x, times, self._context)
+        both = torch.cat((self._x, self._x))  # [2B, M, T]
+        # One time serves all rows.
+        doubled = times if len(times) == 1 else times.repeat(2)
+        conditional, unconditional = self._estimator.step(both, doubled, self._context).chunk(2)
+        return (1.0 + self._rates) * conditional - self._rates * unconditional
+
+    def _constants(self, lengths: Tensor) -> DiTContext:
+        """Those of the conditional rows, followed by those of the unconditional rows."""
+        mu = pad_sequence([flow.mu for flow in self.flows], batch_first=True)  # [B, T, C]
+        prompt_x = torch.zeros_like(self._x)
+        for row, flow in zip(prompt_x, self.flows, strict=True):
+            row[:, : flow.prompt.shape[-1]] = flow.prompt
+        style = torch.stack([flow.style for flow in self.flows])
+        if self.flows[0].guided:
             prompt_x, style, mu = (
                 torch.cat((part, torch.zeros_like(part))) for part in (prompt_x, style, mu)
             )
             lengths = lengths.repeat(2)
-        return self.estimator.prepare(prompt_x, lengths, style, mu, rows_alone=True)
+        return self._estimator.prepare(prompt_x, lengths, style, mu, rows_alone=True)
 
-    @staticmethod
-    def _free_frames(lengths: Tensor, total: int, prompt_frames: int) -> Tensor:
-        """Float [B, 1, T]: 1 on the frames to be generated, 0 on prompt and padding.
 
-        Padding stays 0, so that nothing can grow there and reach the rows through 0 * inf.
-        """
-        frames = torch.arange(total, device=lengths.device)
-        free = (frames >= prompt_frames) & (frames < lengths[:, None])
-        return free[:, None].float()
+def _free_frames(lengths: Tensor, flows: Sequence[Flow]) -> Tensor:
+    """Float [B, 1, T]: 1 on the frames to be generated, 0 on prompt and padding.
+
+    Padding stays 0, so that nothing can grow there and reach the rows through 0 * inf.
+    """
+    total = max(flow.frames for flow in flows)
+    prompts = torch.tensor([flow.prompt.shape[-1] for flow in flows], device=lengths.device)
+    frames = torch.arange(total, device=lengths.device)
+    free = (frames >= prompts[:, None]) & (frames < lengths[:, None])
+    return free[:, None].float()

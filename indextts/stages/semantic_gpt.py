@@ -76,7 +76,7 @@ class SemanticGPT(nn.Module):
 
         Args:
             tokens: int64 [R], START in the first step, then the codes just drawn.
-            position: int64 scalar tensor, the number of codes drawn so far.
+            position: int64 [R], or a scalar tensor for all rows: the number of codes drawn so far.
 
         The first code is fed back with position 2: decoding never uses position 1 (gpt.md 1.2).
         """

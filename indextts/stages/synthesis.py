@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from indextts.errors import AudioError, EmptyGenerationError, RequestError
+from indextts.errors import AudioError, RequestError
 from indextts.request import (
     Control,
     Progress,
@@ -24,12 +25,11 @@ from indextts.stages.decoding.bound import (
     code_minimum,
     usual_codes,
 )
-from indextts.stages.decoding.decoder import CodeDecoder
-from indextts.stages.decoding.generate import Generated
 from indextts.stages.emotion import scale_vector
+from indextts.stages.member import Member, Spoken, Utterance
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
-from indextts.stages.seeds import derive_seed, draw_seed, generator, normal
+from indextts.stages.seeds import derive_seed, draw_seed
 from indextts.stages.text import BLANK_LINE_MS, FrontEndResult, Segment
 
 # Of one bounded answer: silence costs no work, so nothing else would bound it.
@@ -39,10 +39,21 @@ MAX_PAUSE_SECONDS = 120.0
 class SynthesisRun:
     """The state of one request; the networks it uses are shared and hold none.
 
+    Its segments become members of the engine's work; they come back spoken, in any order, and
+    leave in the order of the text.
+
     Args:
         request: what to speak.
         control: cancellation, deadline, progress.
-        networks, reference, decoder: the engine's.
+        networks, reference: the engine's.
+
+    Attributes:
+        seed: repeats the result.
+        warnings: sentences for the caller, so far.
+        clock: seconds of the stages.
+        members: begun and not spoken yet.
+        ready: spoken segments that nobody has taken yet.
+        error: why the run has ended early.
     """
 
     def __init__(
@@ -51,41 +62,113 @@ class SynthesisRun:
         control: Control,
         networks: Networks,
         reference: ReferenceEncoder,
-        decoder: CodeDecoder,
     ) -> None:
         self.request = request
-        self._sampling = request.sampling.over(networks.config.sampling)
         self.seed = draw_seed() if request.seed is None else request.seed
         self.warnings: list[str] = []
+        self.clock = StageClock(networks.gpt.device)
+        self.members: list[Member] = []
+        self.ready: deque[SegmentAudio] = deque()
+        self.error: Exception | None = None
+        self._sampling = request.sampling.over(networks.config.sampling)
         self._control = control
         self._networks = networks
         self._reference = reference
-        self._decoder = decoder
-        self._device = networks.gpt.device
-        self._clock = StageClock(self._device)
+        self._text: FrontEndResult | None = None
+        self._utterance: Utterance | None = None
+        self._begun = self._spoken = 0
+        self._early: dict[int, Spoken] = {}
+
+    # -- life ----------------------------------------------------------------------------
+
+    @property
+    def prepared(self) -> bool:
+        return self._utterance is not None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be spoken."""
+        if self.error is not None:
+            return True
+        return self._text is not None and self._spoken == len(self._text.segments)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody waits for the first sound of a stream."""
+        return self.request.quick_streaming_tokens > 0 and self._spoken == 0
 
     def seconds(self) -> StageSeconds:
-        return self._clock.seconds()
+        return self.clock.seconds()
 
-    def segments(self) -> Generator[SegmentAudio, None, None]:
-        """Speak the text, one group of segments after the other.
+    def check(self) -> None:
+        """Raises what the caller's control has to say."""
+        self._control.check()
+
+    def tell(self, stage: str, members: Sequence[Member], done: int, total: int) -> None:
+        """Tell the caller how far the segments `members` are in a stage."""
+        if self._control.progress is not None and self._text is not None:
+            indices = [member.index for member in members]
+            count = len(self._text.segments)
+            self._control.progress(Progress(stage, done, total, min(indices), max(indices), count))
+
+    def prepare(self) -> None:
+        """Read the text and the clips.
 
         Raises:
-            TextError, AudioError, EmotionTextUnavailableError: the request cannot be met.
-            GenerationError: the model made nothing usable.
+            TextError, RequestError, AudioError, EmotionTextUnavailableError: the request cannot
+                be met.
             CancelledError, DeadlineExceededError: the caller's control said so.
         """
-        self._control.check()
-        with self._clock.stage("text"):
+        with self.clock.stage("text"):
             text = self._split_text()
-        segments = text.segments
-        with self._clock.stage("reference"):
+        with self.clock.stage("reference"):
             voice, emotion = self._read_clips()
         self._control.check()
         with torch.inference_mode():
             condition = self._condition(voice, emotion)
-        for group in decoding_groups(len(segments), self.request):
-            yield from self._speak(text, group, voice, condition)
+        self._text = text
+        self._utterance = Utterance(
+            networks=self._networks,
+            seed=self.seed,
+            sampling=self._sampling,
+            speed=self.request.speed,
+            condition=condition,
+            prompt=voice.prompt,
+            count=len(text.segments),
+        )
+
+    def next_member(self) -> Member | None:
+        """Begin the next segment; None where there is none, or where it is not its turn yet."""
+        if self._text is None or self._utterance is None:
+            return None
+        segments, index = self._text.segments, self._begun
+        decoding = sum(member.decoding for member in self.members)
+        if (
+            index >= begun_until(self._spoken, len(segments), self.request)
+            or decoding >= self.request.segments_per_batch
+        ):
+            return None
+        self._begun += 1
+        gpt, ids = self._networks.gpt, segments[index].ids
+        member = Member(
+            self._utterance,
+            index,
+            torch.tensor(ids, dtype=torch.int64, device=gpt.device),
+            limit=code_limit(gpt.config, len(ids), self._sampling.max_mel_tokens),
+            least=max(1, code_minimum(gpt.config, len(ids))),
+        )
+        self.members.append(member)
+        return member
+
+    def has_spoken(self, member: Member, spoken: Spoken) -> None:
+        """Take a segment; it is ready once all before it are."""
+        self.members.remove(member)
+        self._early[member.index] = spoken
+        while (following := self._early.pop(self._spoken, None)) is not None:
+            self.ready.append(self._audio(self._spoken, following))
+            self._spoken += 1
+
+    # -- text and clips ------------------------------------------------------------------
 
     def _split_text(self) -> FrontEndResult:
         # A segment may be one piece longer than asked for, and must fit the position table.
@@ -158,51 +241,46 @@ class SynthesisRun:
     def _strengths(self) -> tuple[float, ...] | None:
         request, vector = self.request, self.request.emo_vector
         if request.emo_text is not None:
-            with self._clock.stage("emotion_text"):
+            with self.clock.stage("emotion_text"):
                 seed = derive_seed(self.seed, "emotion text")
                 vector = self._networks.emotion_reader.read(
                     request.emo_text, seed, lambda _: self._control.check()
                 )
         return None if vector is None else scale_vector(vector, request.emo_alpha)
 
-    def _speak(
-        self, text: FrontEndResult, group: range, voice: Voice, condition: Tensor
-    ) -> Iterator[SegmentAudio]:
-        """Decode a group, then hand out each of its segments as soon as it sounds."""
-        segments = text.segments
-        asked = text.silences(self.request.interval_silence)
-        silences = [self._sample_rate * milliseconds // 1000 for milliseconds in asked]
-        texts = [
-            torch.tensor(segments[i].ids, dtype=torch.int64, device=self._device) for i in group
-        ]
-        # No generator may be left waiting inside inference_mode: the caller would be in it too.
-        with torch.inference_mode(), self._clock.stage("gpt"):
-            results = self._codes(texts, group, condition, len(segments))
-            codes = [result.codes for result in results]
-            latents = self._networks.gpt.latents([condition] * len(codes), texts, codes)
-        with torch.inference_mode(), self._clock.stage("s2mel"):
-            mels = self._mels(latents, codes, group, voice, len(segments))
-        for i, result, mel in zip(group, results, mels, strict=True):
-            self._control.check()
-            with torch.inference_mode(), self._clock.stage("vocoder"):
-                waveform = self._networks.vocoder.waveform(mel).cpu().numpy()
-            if result.truncated:
-                self.warnings.append(
-                    f"segment {i + 1} of {len(segments)} reached its length bound of "
-                    f"{len(result.codes)} codes and may be cut"
-                )
-            yield SegmentAudio(
-                index=i,
-                count=len(segments),
-                text=self._written(segments[i]),
-                text_tokens=len(segments[i].ids),
-                codes=result.codes.cpu().numpy(),
-                waveform=waveform,
-                sample_rate=self._sample_rate,
-                pause=silences[i + 1],
-                truncated=result.truncated,
-                spoken_text=segments[i].spoken_text,
-                lead=silences[0] if i == 0 else 0,
+    def _audio(self, index: int, spoken: Spoken) -> SegmentAudio:
+        assert self._text is not None
+        segments = self._text.segments
+        segment = segments[index]
+        rate = self._networks.config.s2mel.preprocess_params.sr
+        asked = self._text.silences(self.request.interval_silence)
+        silences = [rate * milliseconds // 1000 for milliseconds in asked]
+        self._warn(index, len(segments), spoken)
+        return SegmentAudio(
+            index=index,
+            count=len(segments),
+            text=self._written(segment),
+            text_tokens=len(segment.ids),
+            codes=spoken.codes,
+            waveform=spoken.waveform,
+            sample_rate=rate,
+            pause=silences[index + 1],
+            truncated=spoken.truncated,
+            spoken_text=segment.spoken_text,
+            lead=silences[0] if index == 0 else 0,
+        )
+
+    def _warn(self, index: int, count: int, spoken: Spoken) -> None:
+        codes = len(spoken.codes)
+        if spoken.too_few_of is not None:
+            self.warnings.append(
+                f"segment {index + 1} of {count} has {codes} codes where its text needs at least "
+                f"{spoken.too_few_of}: words may be missing"
+            )
+        if spoken.truncated:
+            self.warnings.append(
+                f"segment {index + 1} of {count} reached its length bound of {codes} codes and "
+                "may be cut"
             )
 
     def _written(self, segment: Segment) -> str:
@@ -211,100 +289,18 @@ class SynthesisRun:
             return segment.text
         return self.request.text[slice(*segment.source)].strip()
 
-    @property
-    def _sample_rate(self) -> int:
-        return self._networks.config.s2mel.preprocess_params.sr
 
-    def _codes(
-        self, texts: Sequence[Tensor], group: range, condition: Tensor, count: int
-    ) -> list[Generated]:
-        gpt, options = self._networks.gpt, self._sampling
-        prefixes = [gpt.prefix(condition, ids) for ids in texts]
-        limits = [code_limit(gpt.config, len(ids), options.max_mel_tokens) for ids in texts]
+def begun_until(spoken: int, count: int, request: SynthesisRequest) -> int:
+    """How many of `count` segments may be begun when `spoken` have been spoken.
 
-        def decode(members: Sequence[int], purpose: str) -> list[Generated]:
-            return self._decoder.generate(
-                [prefixes[m] for m in members],
-                [limits[m] for m in members],
-                options,
-                lambda: [
-                    generator(derive_seed(self.seed, purpose, group[m]), self._device)
-                    for m in members
-                ],
-                self._on_step("gpt", max(limits[m] for m in members), group, count),
-            )
-
-        results = decode(range(len(group)), "codes")
-        least = [max(1, code_minimum(gpt.config, len(ids))) for ids in texts]
-        short = [
-            m for m, made in enumerate(results) if len(made.codes) < least[m] and not made.truncated
-        ]
-        if short:
-            # Stopping early can be bad luck of the draw; once more, then the caller is told.
-            for m, made in zip(short, decode(short, "codes again"), strict=True):
-                results[m] = max(results[m], made, key=lambda one: len(one.codes))
-                self._judge(results[m], least[m], group[m], count)
-        return results
-
-    def _judge(self, made: Generated, least: int, segment: int, count: int) -> None:
-        """Tell of a segment that was made twice and is too short for its text all the same."""
-        codes = len(made.codes)
-        if not codes:
-            raise EmptyGenerationError(
-                f"the model spoke nothing for segment {segment + 1} of {count}"
-            )
-        if codes < least and not made.truncated:
-            self.warnings.append(
-                f"segment {segment + 1} of {count} has {codes} codes where its text needs at least "
-                f"{least}: words may be missing"
-            )
-
-    def _mels(
-        self,
-        latents: Sequence[Tensor],
-        codes: Sequence[Tensor],
-        group: range,
-        voice: Voice,
-        count: int,
-    ) -> list[Tensor]:
-        acoustic = self._networks.reference.acoustic
-        bands = acoustic.config.DiT.in_channels
-
-        def noise(member: int, frames: int) -> Tensor:
-            seed = derive_seed(self.seed, "noise", group[member])
-            return normal(seed, (1, bands, frames), self._device)
-
-        return acoustic.mels(
-            latents,
-            [self._networks.codec.embed(row[None])[0] for row in codes],
-            voice.prompt,
-            noise,
-            self._on_step("s2mel", acoustic.config.diffusion_steps, group, count),
-            speed=self.request.speed,
-        )
-
-    def _on_step(self, stage: str, total: int, group: range, count: int) -> Callable[[int], None]:
-        control = self._control
-
-        def on_step(done: int) -> None:
-            control.check()
-            if control.progress is not None:
-                control.progress(Progress(stage, done, total, group[0], group[-1], count))
-
-        return on_step
-
-
-def decoding_groups(count: int, request: SynthesisRequest) -> Iterator[range]:
-    """Which of `count` segments are decoded together.
-
-    As many as the request allows; where the first sound is to come soon, 1, 1, 2, 4 ...: by the
-    time that a group has been heard, one of twice the size is ready.
+    Usually twice as many ahead as are decoded together, which bounds what waits for a long one
+    before it.  Where the first sound is to come soon, 1, 1, 2, 4 ... at a time: by the time that
+    these have been heard, twice as many are ready.
     """
     largest = request.segments_per_batch
-    quick = request.quick_streaming_tokens > 0
-    first = 0
-    while first < count:
-        size = min(largest, max(1, first)) if quick else largest
-        group = range(first, min(first + size, count))
-        yield group
-        first = group.stop
+    if not request.quick_streaming_tokens:
+        return min(count, spoken + 2 * largest)
+    begun = 0
+    while begun <= spoken and begun < count:
+        begun += min(largest, max(1, begun))
+    return min(begun, count)

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,10 @@ from app.services import services_of
 from app.settings import Settings
 
 STAND_IN = "tests.app.stand_in_engine:make"
-BASE = Settings(engine=STAND_IN, fetch_allow=("127.0.0.0/8",), rate_burst=3)
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "voices"
+BASE = Settings(
+    engine=STAND_IN, fetch_allow=("127.0.0.0/8",), rate_burst=3, voices_dir=str(EXAMPLES)
+)
 
 AppMaker = Callable[..., Flask]
 

@@ -130,6 +130,7 @@ def running_server(
     environ |= {
         "INDEXTTS_ENGINE": STAND_IN,
         "INDEXTTS_TEST_JOURNAL": str(journal),
+        "INDEXTTS_VOICES_DIR": str(ROOT / "examples" / "voices"),
         "OMP_NUM_THREADS": "1",
         "TMPDIR": str(folder),
     }

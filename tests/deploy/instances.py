@@ -84,6 +84,7 @@ class Instance:
             "INDEXTTS_BIND": self.address,
             "INDEXTTS_ENGINE": STAND_IN,
             "INDEXTTS_TEST_JOURNAL": str(self.folder / "journal"),
+            "INDEXTTS_VOICES_DIR": str(ROOT / "examples" / "voices"),
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(ROOT),
             "TMPDIR": str(self.folder),

@@ -105,14 +105,16 @@ def test_new_routes_need_nothing_here(copied: Path) -> None:
             "ROUTES += (\n"
             '    Route("/v1/speak.all", ("POST",), "speech"),\n'
             '    Route("/v1/voices/<name>/speak", ("POST",), "stream"),\n'
+            '    Route("/v1/words/<name>", ("PUT",), "changing"),\n'
             '    Route("/debug/<int:number>", ("GET",), "hidden"),\n'
             ")\n"
         )
     text = _render_in(copied, *EXAMPLE)
-    speech, streams, hidden = re.findall(r'location ~ "(.*)" \{', text)
+    speech, streams, changing, hidden = re.findall(r'location ~ "(.*)" \{', text)
     for pattern, good, bad in (
         (speech, ("/tts", "/v1/speak.all"), ("/tts/", "/v1/speakxall", "/tts/stream", "/")),
         (streams, ("/tts/stream", "/v1/voices/a b/speak"), ("/tts", "/v1/voices/a/b/speak")),
+        (changing, ("/v1/audio/voices", "/v1/words/a"), ("/v1/words/", "/v1/audio/voices/a/b")),
         (hidden, ("/metrics", "/debug/7"), ("/debug/", "/health", "/metrics/more")),
     ):
         assert all(re.search(pattern, path) for path in good)
@@ -121,11 +123,18 @@ def test_new_routes_need_nothing_here(copied: Path) -> None:
 
 def test_streams_are_not_held_back() -> None:
     text = render(*EXAMPLE)
-    _, _, rest = text.partition('location ~ "^(?:/tts/stream)$" {')
+    _, _, rest = text.partition('location ~ "^(?:/tts/stream|/v1/audio/speech)$" {')
     lines = {line.strip() for line in rest.partition("}")[0].splitlines()}
     assert {"proxy_buffering off;", "gzip off;", "proxy_ignore_client_abort off;"} <= lines
     assert "proxy_read_timeout" not in rest.partition("}")[0]  # that of the server
     assert "proxy_http_version 1.1;" in text
+
+
+def test_what_changes_something_is_not_asked_twice() -> None:
+    text = render(*EXAMPLE)
+    _, _, rest = text.partition('location ~ "^(?:/v1/audio/voices|')
+    lines = {line.strip() for line in rest.partition("}")[0].splitlines()}
+    assert "proxy_next_upstream error timeout http_503;" in lines
 
 
 def test_the_output_file_is_replaced(tmp_path: Path) -> None:

@@ -221,6 +221,42 @@ def test_what_nginx_cannot_read(site: Site, scheme: str, name: str) -> None:
     assert line["upstream"] == ""
 
 
+@pytest.mark.parametrize(
+    ("sent", "status", "kind", "code"),
+    [
+        (
+            b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: 99000000\r\n\r\n",
+            *(413, "invalid_request_error", "body_too_large"),
+        ),
+        (
+            b"POST /v1/x?a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            *(501, "server_error", "not_implemented"),
+        ),
+        (
+            b"GET /v1/models HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            *(400, "invalid_request_error", "bad_request"),
+        ),
+    ],
+    ids=["size", "coding", "hosts"],
+)
+def test_under_v1_nginx_answers_as_openai_does(
+    site: Site, sent: bytes, status: int, kind: str, code: str
+) -> None:
+    with site.connect() as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        error = json.loads(answer.read())["error"]
+    assert (answer.status, error["type"], error["param"], error["code"]) == (
+        status,
+        kind,
+        None,
+        code,
+    )
+    assert set(error) == {"message", "type", "param", "code"}
+    assert answer.headers["Content-Type"] == "application/json"
+
+
 def test_the_page_of_errors_cannot_be_asked_for(site: Site) -> None:
     _assert_common_error(site.get("/indextts-error"), 404, "not_found")
 
@@ -280,6 +316,10 @@ def test_a_silent_instance_is_504_and_not_asked_twice(
             assert int(answer.headers["Retry-After"]) >= 1
             wait_for(site.access_lines)
             assert "," not in site.access_lines()[0]["upstream"]
+            slow = site.post("/v1/audio/speech", json={"input": "hello"})
+            assert (slow.status_code, slow.json()["error"]["type"]) == (504, "server_error")
+            # OpenAI's clients would begin it anew.
+            assert slow.headers["X-Should-Retry"] == "false"
 
 
 def test_streamed_answers_are_not_held_back(

@@ -145,6 +145,7 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             "synchronize": self.synchronize,
             "graph_pool_handle": object,
             "empty_cache": lambda: None,
+            "mem_get_info": lambda device=None: (2**30, 2**30),
         }
         self._stack.enter_context(mock.patch.multiple(torch.cuda, **patches))
         self._stack.enter_context(mock.patch.object(torch, "Generator", _Generator))

@@ -33,7 +33,7 @@ from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Progress, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.bound import usual_codes
-from indextts.stages.synthesis import decoding_groups
+from indextts.stages.synthesis import begun_until
 from indextts.subtitles import segment_cues
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -194,15 +194,17 @@ def test_closing_a_stream_ends_the_work(engine: IndexTTS2) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "quick", "sizes"),
-    [(9, 0, [4, 4, 1]), (9, 12, [1, 1, 2, 4, 1]), (1, 12, [1]), (3, 12, [1, 1, 1])],
+    ("quick", "until"),
+    [
+        (0, [8, 9, 9, 9, 9, 9, 9, 9, 9, 9]),
+        (12, [1, 2, 4, 4, 8, 8, 8, 8, 9, 9]),
+    ],
 )
-def test_groups_grow_where_the_first_sound_is_to_come_soon(
-    count: int, quick: int, sizes: list[int]
-) -> None:
-    groups = list(decoding_groups(count, request(quick_streaming_tokens=quick)))
-    assert [len(group) for group in groups] == sizes
-    assert [i for group in groups for i in group] == list(range(count))
+def test_segments_are_begun_in_time_and_not_too_early(quick: int, until: list[int]) -> None:
+    """1, 1, 2, 4 ... at a time where the first sound is to come soon."""
+    one = request(quick_streaming_tokens=quick)
+    assert [begun_until(spoken, 9, one) for spoken in range(10)] == until
+    assert [begun_until(spoken, 1, one) for spoken in range(2)] == [1, 1]
 
 
 def test_a_segment_does_not_depend_on_its_batch(engine: IndexTTS2) -> None:

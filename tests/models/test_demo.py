@@ -9,15 +9,23 @@ import numpy as np
 import pytest
 import requests
 import soundfile as sf
+import torch
 from numpy.typing import NDArray
 
 from indextts.cli.main import main
 from indextts.infer_v2 import IndexTTS2
 from indextts.model_files import MODEL_DIRS
 from indextts.request import Synthesis, SynthesisRequest
+from indextts.stages.text.phonemes import PHONEME_FILE, PhonemeReader, load_lexicon
+from indextts.stages.text.tokenizer import Tokenizer
 from indextts.utils.audio_file import read_audio
 from tests.app.gunicorn_server import ROOT, running_server
+from training.config import demo_recipe
+from training.data.units import make_units
+from training.evaluation.kinds import ends_inside_a_sound
 from training.evaluation.pitch import median_pitch
+from training.evaluation.spelling import edit_distance, spelt_sounds, wanted_sounds
+from training.vocabulary import symbol_names
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +34,19 @@ VOICES = ROOT / "examples" / "voices"
 ENGLISH = "The children were playing in the garden when the rain began."
 MANDARIN = "明天早上我们一起去公园散步吧。"
 CLIPS = sorted(path.stem for path in VOICES.glob("*.flac"))
+# What people send, none of it a training, development or test text: a word, a question, a list, a
+# long sentence, a greeting, and an end without a mark.  Each sentence is a segment.
+EVERYDAY = {
+    "en_male": "Yes. Where do you live? We need paper, scissors, glue and a pencil. When the "
+    "lesson was over, the children ran down to the lake and jumped into the cold water. Good "
+    "morning. Your call is important to us",
+    "zh_female": "好的。你住在哪里？我们需要纸、剪刀、胶水和铅笔。下课以后，孩子们都跑到湖边，"
+    "跳进了冰凉的水里。早上好！您的电话对我们很重要",
+}
+# Share of wrong sounds in the codes, over two draws.
+MOST_MISSPELT = 0.1
+# Whole texts of one word, and what they may last at most: 1.3 s is a word with silence around it.
+WORDS, LONGEST_WORD = (("Hi", "en_female"), ("5", "en_male"), ("好", "zh_male")), 1.3
 # Speech of the teacher has 0.05 to 0.13 s for a phoneme.
 LEAST, MOST = 0.03, 0.21
 
@@ -52,7 +73,7 @@ def loud_share(wave: NDArray[np.float32], rate: int, low: float, high: float) ->
 
 def test_it_is_small_safe_and_explained() -> None:
     files = [path for path in MODEL.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 60_000_000
+    assert sum(path.stat().st_size for path in files) <= 45_000_000
     assert {path.suffix for path in files} <= {
         ".safetensors",
         ".model",
@@ -98,6 +119,34 @@ def test_it_speaks(engine: IndexTTS2, text: str, voice: str) -> None:
     level = float(np.sqrt(np.mean(result.waveform.astype(np.float64) ** 2)))
     assert 0.01 < level < 0.4
     assert loud_share(result.waveform, result.sample_rate, 80, 4000) > 0.8
+
+
+@pytest.mark.parametrize("voice", EVERYDAY)
+def test_its_codes_spell_what_people_send(engine: IndexTTS2, voice: str) -> None:
+    lexicon = load_lexicon(MODEL / PHONEME_FILE)
+    assert lexicon is not None
+    reader, tokenizer = PhonemeReader(lexicon), Tokenizer(MODEL / "bpe.model")
+    units = make_units(symbol_names(tokenizer, lexicon.symbols()), demo_recipe().sizes.sounds)
+    wrong = total = 0
+    for seed in (1, 2):
+        result = speak(engine, EVERYDAY[voice], voice, seed=seed)
+        assert not result.warnings
+        for segment in result.segments:
+            ids = tokenizer.ids(tokenizer.tokenize(reader.read(segment.text)))
+            wanted = wanted_sounds(torch.tensor(ids), units)
+            wrong += edit_distance(wanted, spelt_sounds(torch.from_numpy(segment.codes), units))
+            total += len(wanted)
+            assert not ends_inside_a_sound(segment.waveform, segment.sample_rate), segment.text
+    assert wrong <= MOST_MISSPELT * total
+
+
+@pytest.mark.parametrize(("text", "voice"), WORDS)
+def test_a_single_word_is_followed_by_no_babble(engine: IndexTTS2, text: str, voice: str) -> None:
+    for seed in (1, 2, 3):
+        result = speak(engine, text, voice, seed=seed)
+        assert not result.warnings
+        assert result.audio_seconds < LONGEST_WORD
+        assert not ends_inside_a_sound(result.waveform, result.sample_rate)
 
 
 def test_another_voice_sounds_different(engine: IndexTTS2) -> None:

@@ -23,7 +23,9 @@ from training.evaluation.synthesis import resynthesize
 from training.loop import chooser
 from training.steps.codec import all_codes
 from training.steps.common import Setting, all_items, load_encoder, semantic_features
+from training.steps.emotion import exaggerated, further
 from training.steps.export import export_model
+from training.steps.gpt import load_gpt
 from training.steps.vocoder import VocoderTask
 from training.workspace import Workspace, read_rows
 
@@ -90,6 +92,18 @@ def test_emotions_have_a_row_for_each_example(setting: Setting) -> None:
     model = setting.recipe.sizes.model
     assert content["styles"].shape == (sum(model.emo_num), model.s2mel.style_encoder.dim)
     assert content["vectors"].shape == (sum(model.emo_num), model.gpt.model_dim)
+
+
+def test_an_export_can_move_emotions_further(setting: Setting) -> None:
+    usual = load_cache(setting.work, "emotions", "emotion")["usual"]
+    _, conditioner = load_gpt(setting)
+    clip = torch.randn(1, 40, setting.recipe.sizes.w2v_bert.hidden_size)
+    with torch.inference_mode():
+        before = conditioner.emotion(clip)[0]
+        conditioner.load_state_dict(exaggerated(conditioner.state_dict(), usual, 1.5))
+        after = conditioner.emotion(clip)[0]
+    torch.testing.assert_close(after - usual, 1.5 * (before - usual), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(further(before, usual, 1.5), after, rtol=1e-4, atol=1e-5)
 
 
 def test_resynthesis_writes_sound_and_a_list_for_the_scorer(setting: Setting) -> None:

@@ -11,6 +11,7 @@ import logging
 import tarfile
 from pathlib import Path
 
+from training.data.spoken import RELATIVE
 from training.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def pack(work: Workspace, archive: Path, megabytes: float, *, from_model: bool =
             f"{archive} would be {-room / 2**20:.1f} MiB too large without any sound; give more "
             "--megabytes, or leave the weights to the exported model with --from-model"
         )
-    sounds = _in_order(work.root / "audio")
+    # Relatives are made again there.
+    sounds = [p for p in _in_order(work.root / "audio") if not p.stem.endswith(RELATIVE)]
     taken: list[Path] = []
     for path in sounds:
         if _blocks(path) <= room:

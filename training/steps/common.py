@@ -15,6 +15,7 @@ from training.config import Recipe
 from training.data.alignment import frame_labels
 from training.data.corpus import Corpus, load_cache, speech_batch
 from training.data.features import Item, load_items, load_timed
+from training.data.spoken import is_relative
 from training.data.units import Units, make_units, usual_pitches
 from training.loop import load_weights
 from training.nets.heads import PhonemeHead
@@ -31,6 +32,7 @@ class Setting:
 
     Attributes:
         train, valid: of the split; `valid` falls back to `train` in trials without held-out ones.
+        related: `train` and its relatives (step ``relatives``).
         voices: names in the order of their numbers.
         symbols: ids of the vocabulary that are phonemes, not marks.
         names: the symbol of each id of the vocabulary; empty where it is none.
@@ -43,6 +45,7 @@ class Setting:
     device: torch.device
     train: Corpus
     valid: Corpus
+    related: Corpus
     voices: tuple[str, ...]
     symbols: frozenset[int]
     names: tuple[str, ...]
@@ -96,7 +99,8 @@ def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setti
     if lexicon is None or not vocabulary_file(work).is_file():
         raise FileNotFoundError(f"{vocabulary_file(work)} is missing: run the step texts first")
     tokenizer = Tokenizer(vocabulary_file(work))
-    items = load_items(work, tokenizer)
+    related = load_items(work, tokenizer)
+    items = [item for item in related if not is_relative(item.row)]
     names = symbol_names(tokenizer, lexicon.symbols())
     train = Corpus(items)
     has_valid = any(item.row.split == "valid" for item in items)
@@ -106,11 +110,12 @@ def open_setting(work: Workspace, recipe: Recipe, device: torch.device) -> Setti
         device=device,
         train=train,
         valid=Corpus(items, "valid") if has_valid else train,
+        related=Corpus(related),
         voices=tuple(sorted({item.row.voice for item in train.items})),
         symbols=spoken_ids(tokenizer),
         names=names,
         units=make_units(names, recipe.sizes.sounds),
-        usual_pitches=usual_pitches(items),
+        usual_pitches=usual_pitches(related),
     )
 
 
@@ -138,8 +143,8 @@ def encode_all(setting: Setting, encoder: W2VBertEncoder) -> dict[str, Tensor]:
 
 
 def all_items(setting: Setting) -> list[Item]:
-    """Training and held-out utterances, ordered by length."""
-    unique = {item.name: item for item in (*setting.train.items, *setting.valid.items)}
+    """Training utterances, relatives and held-out ones, ordered by length."""
+    unique = {item.name: item for item in (*setting.related.items, *setting.valid.items)}
     return sorted(unique.values(), key=lambda item: len(item.speech))
 
 

@@ -6,7 +6,7 @@ picture of emotion, and the model card says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -32,7 +32,9 @@ MANNERS_OF = {
 
 @torch.inference_mode()
 def make_emotions(setting: Setting) -> None:
-    """Leave `styles` and `vectors`, one row an example, groups in the order of the engine."""
+    """Leave `styles` and `vectors`, one row an example, groups in the order of the engine, and
+    `usual`, the mean vector of plain speech [D].
+    """
     _, conditioner = load_gpt(setting)
     features, styles = semantic_features(setting), load_cache(setting.work, "styles", "style")
     chosen = [
@@ -41,15 +43,36 @@ def make_emotions(setting: Setting) -> None:
         for clip in _examples(setting, emotion, count)
     ]
     longest = setting.recipe.sizes.model.gpt.cond_valid_frames
-    vectors: list[Tensor] = []
-    for clip in chosen:
-        row = features[clip.name][None, :longest].to(setting.device)
-        vectors.append(conditioner.emotion(row)[0].cpu())
-    save_tensors(
-        setting.work,
-        "emotions",
-        {"styles": torch.stack([styles[c.name] for c in chosen]), "vectors": torch.stack(vectors)},
-    )
+
+    def vectors(clips: Sequence[Item]) -> Tensor:
+        rows = (features[clip.name][None, :longest].to(setting.device) for clip in clips)
+        return torch.cat([conditioner.emotion(row).cpu() for row in rows])
+
+    plain = [item for item in setting.train.items if item.row.manner == "plain"]
+    content = {
+        "styles": torch.stack([styles[clip.name] for clip in chosen]),
+        "vectors": vectors(chosen),
+        "usual": vectors(plain or setting.train.items).mean(0),
+    }
+    save_tensors(setting.work, "emotions", content)
+
+
+def exaggerated(conditioner: Mapping[str, Tensor], usual: Tensor, gain: float) -> dict[str, Tensor]:
+    """The conditioner's weights with emotion vectors `gain` times as far from the usual one.
+
+    The GPT follows an emotion clip less far than the clip goes; this makes up for a part of it.
+    """
+    weight, bias = conditioner["emo_layer.weight"], conditioner["emo_layer.bias"]
+    return {
+        **conditioner,
+        "emo_layer.weight": gain * weight,
+        "emo_layer.bias": further(bias, usual, gain),
+    }
+
+
+def further(vectors: Tensor, usual: Tensor, gain: float) -> Tensor:
+    """Vectors [..., D], `gain` times as far from the usual one [D]."""
+    return usual + gain * (vectors - usual)
 
 
 def _examples(setting: Setting, emotion: str, count: int) -> Sequence[Item]:

@@ -26,6 +26,7 @@ from training.config import Recipe
 from training.data.corpus import load_cache
 from training.loop import load_weights
 from training.model_card import write_card
+from training.steps.emotion import exaggerated, further
 from training.vocabulary import vocabulary_file
 from training.workspace import Workspace
 
@@ -64,11 +65,13 @@ def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
     _json(cache / "bigvgan" / "config.json", asdict(sizes.bigvgan))
     gpt = _without_start(weights["gpt"]["gpt"], sizes.model.gpt.start_mel_token)
     gpt["text_embedding.weight"] = gpt["text_embedding.weight"][: model.gpt.number_text_tokens + 1]
-    _save(gpt | weights["gpt"]["conditioner"], folder / "gpt.safetensors")
+    usual, gain = emotions["usual"], recipe.emotion_gain
+    conditioner = exaggerated(weights["gpt"]["conditioner"], usual, gain)
+    _save(gpt | conditioner, folder / "gpt.safetensors")
     _save(weights["s2mel"]["s2mel"], folder / "s2mel.safetensors")
     _save(weights["encoder"]["stats"], folder / "wav2vec2bert_stats.safetensors", torch.float32)
     _save({"feat1": emotions["styles"]}, folder / "feat1.safetensors")
-    _save({"feat2": emotions["vectors"]}, folder / "feat2.safetensors")
+    _save({"feat2": further(emotions["vectors"], usual, gain)}, folder / "feat2.safetensors")
     _save(weights["encoder"]["encoder"], cache / "w2v-bert-2.0" / "model.safetensors")
     _save(weights["codec"]["codec"], cache / "semantic_codec_model.safetensors")
     _save(weights["style"]["style"], cache / "campplus.safetensors")

@@ -99,7 +99,7 @@ class S2MelTask(LearnerTask):
 
     def advance(self, index: int) -> dict[str, Tensor]:
         s, choose = self._setting, chooser(self.seed, self.name, index)
-        items = s.train.batch(choose, self.schedule.batch)
+        items = s.related.batch(choose, self.schedule.batch)
         drop = torch.rand(len(items), device=s.device) < self._config.DiT.class_dropout_prob
         batch = self._batch(items, choose)
         with autocast(s.device):
@@ -128,13 +128,13 @@ class S2MelTask(LearnerTask):
         return judge(self._critic, real, made, index)
 
     def _batch(self, items: Sequence[Item], choose: random.Random) -> FlowBatch:
-        device = self._setting.device
+        device, corpus = self._setting.device, self._setting.related
         rows, mels, prompts, styles = [], [], [], []
         longest = LONGEST_PROMPT if choose.random() < LONG_PROMPTS else MAX_PROMPT
         for item in items:
-            clip = self._setting.train.same_voice(item, choose)
+            clip = corpus.same_voice(item, choose)
             count = choose.randint(MIN_PROMPT, longest)
-            front_mu, front_mel = self._prompt(self._setting.train.clip(clip, count, choose), count)
+            front_mu, front_mel = self._prompt(corpus.clip(clip, count, choose), count)
             mu, mel = self._speech(item)
             rows.append(torch.cat((front_mu, mu)))
             mels.append(torch.cat((front_mel, mel)))

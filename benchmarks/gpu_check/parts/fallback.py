@@ -25,7 +25,9 @@ from indextts.request import SynthesisRequest
 from indextts.sampling import SamplingOptions
 
 WAIT_SECONDS = 40.0
-POLICY = RunnerPolicy(queue_size=6, oom_fallback=True, load_failure_seconds=10.0)
+POLICY = RunnerPolicy(
+    queue_size=6, queue_seconds=60.0, oom_fallback=True, load_failure_seconds=10.0
+)
 # Handles and workspaces of CUDA's libraries stay; weights and caches may not.
 LEFT_BEHIND = 32 * 2**20
 

@@ -54,15 +54,16 @@ def _compare(
     recorded = recording_session(tested, prefixes, beams, recorder)
     steps = bench.pick(560, 24)
     codes = config.start_mel_token
-    tokens = torch.randint(0, codes, (steps + 1, sequences * beams), generator=random)
+    shape = (steps + 1, sequences) if beams == 1 else (steps + 1, sequences, beams)
+    tokens = torch.randint(0, codes, shape, generator=random)
     parents = _parents(steps + 1, sequences, beams, random).to(bench.device) if beams > 1 else None
-    script = (tokens.to(bench.device), parents, sequences, config.number_mel_codes)
+    script = (tokens.to(bench.device), parents, config.number_mel_codes)
     (expected, follow), (found, follow_too) = tell(*script), tell(*script)
     worst, where = 0.0, 0
     with count_replays() as replays:
         for position in range(steps):
-            expected = free.advance(expected, follow, None, position)
-            found = recorded.advance(found, follow_too, None, position)
+            expected = free.advance(expected, follow, None)
+            found = recorded.advance(found, follow_too, None)
             apart = difference(found.scores[:, :codes], expected.scores[:, :codes]).largest
             if apart > worst:
                 worst, where = apart, position
@@ -76,6 +77,5 @@ def _compare(
 
 
 def _parents(steps: int, sequences: int, beams: int, random: torch.Generator) -> Tensor:
-    """int64 [steps, sequences * beams]: rows change places within their sequence."""
-    chosen = torch.randint(0, beams, (steps, sequences, beams), generator=random)
-    return (chosen + beams * torch.arange(sequences)[:, None]).flatten(1)
+    """int64 [steps, sequences, beams]: rows change places within their sequence."""
+    return torch.randint(0, beams, (steps, sequences, beams), generator=random)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ import torch
 
 from benchmarks.gpu_check.bench import Bench
 from benchmarks.gpu_check.compare import difference
-from benchmarks.gpu_check.decoding import free_session, recording_session, tell
+from benchmarks.gpu_check.decoding import begin_at, free_session, recording_session, tell
 from benchmarks.gpu_check.floors import (
     Floors,
     bytes_of,
@@ -25,6 +24,7 @@ from benchmarks.gpu_check.launches import launches_of
 from benchmarks.gpu_check.rows import Rows
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam
+from indextts.stages.decoding.processors import Plan, RowOptions
 from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.device import precision_name
 from indextts.stages.networks import Networks
@@ -113,14 +113,15 @@ def _gpt_step(
         if recorded
         else free_session(gpt, prefixes, beams)
     )
-    tokens = torch.ones(position + MOST_STEPS, count, dtype=torch.int64, device=bench.device)
-    parents = torch.arange(count, device=bench.device).expand(len(tokens), -1)
-    state, follow = tell(tokens, parents if beams > 1 else None, sequences, config.number_mel_codes)
-    places = itertools.count(position)
+    begin_at(session, position)
+    shape = (1, sequences) if beams == 1 else (1, sequences, beams)
+    tokens = torch.ones(shape, dtype=torch.int64, device=bench.device)
+    parents = torch.arange(beams, device=bench.device).expand(shape) if beams > 1 else None
+    state, follow = tell(tokens, parents, config.number_mel_codes, position)
 
     def step() -> None:
         nonlocal state
-        state = session.advance(state, follow, None, next(places))
+        state = session.advance(state, follow, None)
 
     precision = precision_name(gpt.dtype)
     kind = "recorded" if recorded else "free"
@@ -145,12 +146,13 @@ def _choosing(
     config, device = gpt.config, bench.device
     limits = torch.full((sequences,), 500, device=device)
     seen = torch.zeros(config.number_mel_codes, dtype=torch.bool, device=device)
-    state = beam.start(limits, seen, config.start_mel_token, 500, beams)
+    every = [SamplingOptions(num_beams=beams)] * sequences
+    options = RowOptions.of(every, config.number_mel_codes, device)
+    state = beam.start(limits, seen, config.start_mel_token, 500, beams, options)
     logits = torch.randn(sequences * beams, config.number_mel_codes, device=device)
     noise = torch.empty(sequences, beams * config.number_mel_codes, device=device).exponential_()
-    index = torch.zeros((), dtype=torch.int64, device=device)
-    options = SamplingOptions(num_beams=beams)
-    call = partial(beam.step, state, logits, noise, index, options, config.stop_mel_token)
+    plan = Plan.of(every, config.number_mel_codes)
+    call = partial(beam.step, state, logits, noise, plan, config.stop_mel_token)
     moved = logits.nbytes + noise.nbytes
     _measure(
         rows, bench, floors, Timed(f"choosing, {sequences} x {beams}", call, moved, "fp32", 0.0)

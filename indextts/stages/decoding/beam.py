@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from indextts.sampling import SamplingOptions
-from indextts.stages.decoding.processors import process
+from indextts.stages.decoding.processors import Plan, RowOptions, process
 
 CLOSED = -1e9
 
@@ -46,17 +45,18 @@ class Hypotheses:
 
 @dataclass(frozen=True)
 class BeamState:
-    """S sequences of B beams after g steps.
+    """S sequences of B beams, each somewhere in its decode.
 
     Attributes:
-        tokens: int64 [S * B], read by the next step.
-        parents: int64 [S * B], the row that each row continues.
+        tokens: int64 [S, B], read by the next step.
+        parents: int64 [S, B], the beam of the same sequence that each beam continues.
         scores: float32 [S, B], accumulated processed scores.
         codes: int64 [S, B, N].
         seen: bool [S, B, V], ids under the repetition penalty.
         hypotheses: what has ended with STOP.
-        steps: int64 [S], steps run.
+        steps: int64 [S], steps run: the position of the next one.
         limits: int64 [S], the most codes a sequence may have.
+        options: of the sequences.
         done: bool [S], ended by the rule on hypotheses.
         stopped: bool [S], done or at the limit; a stopped sequence does not change any more.
     """
@@ -69,19 +69,30 @@ class BeamState:
     hypotheses: Hypotheses
     steps: Tensor
     limits: Tensor
+    options: RowOptions
     done: Tensor
     stopped: Tensor
 
+    @property
+    def positions(self) -> Tensor:
+        """int64 [S], how many tokens each row of a sequence has read."""
+        return self.steps
 
-def start(limits: Tensor, seen: Tensor, start_token: int, steps: int, beams: int) -> BeamState:
-    """State before the first step; `seen` is bool [V].  Only the first beam is open."""
+
+def start(
+    limits: Tensor, seen: Tensor, start_token: int, steps: int, beams: int, options: RowOptions
+) -> BeamState:
+    """State before the first step, with room for `steps` codes; `seen` is bool [V].
+
+    Only the first beam is open.
+    """
     sequences, device = len(limits), limits.device
     scores = torch.full((sequences, beams), CLOSED, device=device)
     scores[:, 0] = 0.0
     empty = limits.new_zeros((sequences, beams))
     return BeamState(
-        tokens=limits.new_full((sequences * beams,), start_token),
-        parents=torch.arange(sequences * beams, device=device),
+        tokens=limits.new_full((sequences, beams), start_token),
+        parents=torch.arange(beams, device=device).repeat(sequences, 1),
         scores=scores,
         codes=limits.new_zeros((sequences, beams, steps)),
         seen=seen.expand(sequences, beams, -1).clone(),
@@ -93,34 +104,29 @@ def start(limits: Tensor, seen: Tensor, start_token: int, steps: int, beams: int
         ),
         steps=torch.zeros_like(limits),
         limits=limits,
+        options=options,
         done=torch.zeros_like(limits, dtype=torch.bool),
         stopped=torch.zeros_like(limits, dtype=torch.bool),
     )
 
 
 def step(
-    state: BeamState,
-    logits: Tensor,
-    noise: Tensor | None,
-    position: Tensor,
-    options: SamplingOptions,
-    stop_token: int,
+    state: BeamState, logits: Tensor, noise: Tensor | None, plan: Plan, stop_token: int
 ) -> BeamState:
     """Advance every sequence by one code.
 
     Args:
         state: before the step.
         logits: float32 [S * B, V].
-        noise: exponential(1) [S, B * V] if options.do_sample: the 2B largest of p / noise are a
+        noise: exponential(1) [S, B * V] if codes are sampled: the 2B largest of p / noise are a
             draw without replacement from p (as in torch.multinomial).
-        position: int64 scalar tensor, the number of codes drawn so far.
-        options: sampling options with B beams.
+        plan: what the options of the sequences need.
         stop_token: id of STOP.
     """
     sequences, beams = state.scores.shape
     vocabulary = logits.shape[-1]
     logprobs = logits.log_softmax(-1).view(sequences, beams, vocabulary)
-    scores = process(logprobs, state.seen, options)
+    scores = process(logprobs, state.seen, state.options, plan)
     totals = (scores + state.scores[:, :, None]).flatten(1)  # [S, B * V]
     if noise is None:
         candidates, index = totals.topk(2 * beams)
@@ -130,8 +136,7 @@ def step(
         index = index.gather(1, order)
     beam, token = index // vocabulary, index % vocabulary  # [S, 2B]
     ends = token == stop_token
-    length = position + 1
-    divisor = length.float() ** options.length_penalty
+    divisor = (state.steps + 1).float() ** state.options.length_penalty  # [S]
 
     hypotheses = state.hypotheses
     for rank in range(beams):
@@ -141,7 +146,7 @@ def step(
             ends[:, rank] & ~state.stopped,
             candidates[:, rank] / divisor,
             _pick(state.codes, beam[:, rank]),
-            position,
+            state.steps,
         )
 
     # The first B candidates that go on; a stable sort keeps their order.
@@ -150,22 +155,21 @@ def step(
     keep = state.stopped[:, None]
     own = torch.arange(beams, device=logits.device).expand(sequences, beams)
     parent = torch.where(keep, own, parent)
-    new_token = torch.where(keep, state.tokens.view(sequences, beams), new_token)
+    new_token = torch.where(keep, state.tokens, new_token)
     new_scores = torch.where(keep, state.scores, candidates.gather(1, going))
     codes = _reorder(state.codes, parent)
-    codes = torch.where(
-        keep[:, :, None], codes, codes.index_copy(2, position.view(1), new_token[:, :, None])
-    )
+    # Past the end only where a sequence has stopped, which keeps what it has.
+    place = state.steps.clamp(max=codes.shape[2] - 1)[:, None, None].expand(-1, beams, 1)
+    codes = torch.where(keep[:, :, None], codes, codes.scatter(2, place, new_token[:, :, None]))
     seen = _reorder(state.seen, parent).scatter(2, new_token[:, :, None], True)
 
     enough = (hypotheses.held == beams) & (hypotheses.worst >= candidates[:, 0] / divisor)
     steps = state.steps + (~state.stopped).long()
     done = state.done | (enough & ~state.stopped)
-    base = torch.arange(sequences, device=logits.device)[:, None] * beams
     return replace(
         state,
-        tokens=new_token.flatten(),
-        parents=(base + parent).flatten(),
+        tokens=new_token,
+        parents=parent,
         scores=new_scores,
         codes=codes,
         seen=seen,
@@ -176,14 +180,14 @@ def step(
     )
 
 
-def finish(state: BeamState, options: SamplingOptions) -> tuple[Tensor, Tensor, Tensor]:
+def finish(state: BeamState) -> tuple[Tensor, Tensor, Tensor]:
     """The best hypothesis of every sequence.
 
     Returns:
         codes int64 [S, N], their number [S] (without STOP), score float32 [S].
     """
     hypotheses = state.hypotheses
-    divisor = state.steps.float() ** options.length_penalty
+    divisor = state.steps.float() ** state.options.length_penalty
     for beam in range(state.scores.shape[1]):
         hypotheses = _add(
             hypotheses,
@@ -214,7 +218,7 @@ def _add(
         wanted: bool [S].
         score: float32 [S].
         codes: int64 [S, N].
-        length: int64 [S] or scalar, codes in use.
+        length: int64 [S], codes in use.
     """
     held = hypotheses.held
     beams = hypotheses.order.shape[1]
@@ -232,7 +236,7 @@ def _add(
     return Hypotheses(
         scores=torch.where(place, score[:, None], hypotheses.scores),
         codes=torch.where(place[:, :, None], codes[:, None], hypotheses.codes),
-        lengths=torch.where(place, length.expand(len(held))[:, None], hypotheses.lengths),
+        lengths=torch.where(place, length[:, None], hypotheses.lengths),
         order=torch.where(place, newest[:, None], hypotheses.order),
     )
 

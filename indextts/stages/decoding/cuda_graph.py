@@ -1,14 +1,14 @@
 """The decoding step as a CUDA graph: one launch instead of some five hundred.
 
 A step is bound by the launching of its kernels, not by their work.  The step, with the choice
-of the next codes, is therefore recorded once per cache size and replayed.  What it reads and
-writes lies at fixed places: the state of the decode, the noise, and the position.
+of the next codes, is therefore recorded once for each shape and replayed, whoever is in it.  What
+it reads and writes lies at fixed places: the state of the decode, and the noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic
 
 import torch
@@ -16,11 +16,22 @@ from torch import Tensor
 
 from indextts.layers.kv_cache import KVCache
 from indextts.stages.decoding.recorder import GraphRecorder
-from indextts.stages.decoding.session import Choose, NativeSession, State, decode_step
+from indextts.stages.decoding.session import (
+    Choose,
+    NativeSession,
+    State,
+    decode_step,
+    row_parents,
+    row_positions,
+    row_tokens,
+)
+from indextts.stages.decoding.state import cloned, tensors
 from indextts.stages.semantic_gpt import SemanticGPT
 
-# Steps without recording: what stops before it would be slower with one.
+# Steps of a shape before one is recorded: what stops before it would be slower with one.
 FIRST_RECORDED = 4
+# Recordings that are kept; each holds some tens of MB.
+_MOST_RECORDINGS = 24
 # Replayed and free steps differ by rounding, if at all.
 _TOLERANCE = 1e-2
 
@@ -31,9 +42,7 @@ class StaticStep(Generic[State]):
     Args:
         model, cache: of the session.
         state, noise: of the first step; give the shapes.
-        choose: see :class:`indextts.stages.decoding.session.DecodeSession`.
-        reorders: rows may change places; with a single beam they never do, and the step is
-            spared a copy of the whole cache.
+        choose: see :meth:`indextts.stages.decoding.session.DecodeSession.advance`.
     """
 
     def __init__(
@@ -43,40 +52,33 @@ class StaticStep(Generic[State]):
         state: State,
         choose: Choose[State],
         noise: Tensor | None,
-        *,
-        reorders: bool,
     ) -> None:
         self._model, self._cache, self._choose = model, cache, choose
-        self._reorders = reorders
         self.state = state
         self.noise = None if noise is None else noise.clone()
-        self.position = torch.zeros((), dtype=torch.int64, device=model.device)
-        rows = len(state.tokens)
+        rows = state.tokens.numel()
         self.logits = torch.zeros(rows, model.config.number_mel_codes, device=model.device)
-        self._identity = torch.arange(rows, device=model.device)
 
-    def load(self, noise: Tensor | None, position: int | None = None) -> None:
-        """Put the inputs of the next step into their places; the state is there already."""
+    def load(self, state: State, noise: Tensor | None) -> None:
+        """Put the inputs of the next step into their places, where they are not there already."""
         if self.noise is not None and noise is not None:
             self.noise.copy_(noise)
-        if position is not None:
-            self.position.fill_(position)
+        if state is not self.state:
+            _copy(self.state, state)
 
     def run(self) -> None:
         """The step itself; also what is recorded."""
-        if self._reorders and self.state.parents is not None:
-            # The whole window: how much of it is in use is not known in a recording.
-            self._cache.reorder(self.state.parents, self._cache.window)
-        self.logits.copy_(decode_step(self._model, self._cache, self.state.tokens, self.position))
-        chosen = self._choose(self.state, self.logits, self.noise, self.position)
-        for place, value in zip(tensors(self.state), tensors(chosen), strict=True):
-            if place is not value:
-                place.copy_(value)
-        self.position.add_(1)
+        parents = row_parents(self.state)
+        if parents is not None:
+            # All positions: which of them are in use is not known in a recording.
+            self._cache.reorder(parents, 0, self._cache.positions)
+        tokens, positions = row_tokens(self.state), row_positions(self.state)
+        self.logits.copy_(decode_step(self._model, self._cache, tokens, positions))
+        _copy(self.state, self._choose(self.state, self.logits, self.noise))
 
     def snapshot(self) -> list[Tensor]:
         """Copies of all that a step changes, but for the cache."""
-        return [value.clone() for value in (*tensors(self.state), self.position, self.logits)]
+        return [value.clone() for value in (*tensors(self.state), self.logits)]
 
     def go_back(self, before: Sequence[Tensor]) -> None:
         """Make ready for a repeat of the step that followed a snapshot.
@@ -84,58 +86,84 @@ class StaticStep(Generic[State]):
         The rows have changed places already and stay where they are; the same keys and values
         are then written once more.
         """
-        places = (*tensors(self.state), self.position, self.logits)
+        places = (*tensors(self.state), self.logits)
         for place, value in zip(places, before, strict=True):
             place.copy_(value)
-        if self.state.parents is not None:
-            self.state.parents.copy_(self._identity)
+        parents = self.state.parents
+        if parents is not None:
+            parents.copy_(torch.arange(parents.shape[1], device=parents.device).expand_as(parents))
 
     def try_replay(self, graph: torch.cuda.CUDAGraph, before: Sequence[Tensor]) -> str:
         """Repeat the step just run, now by its recording; the problem, or an empty text."""
-        expected, position = self.logits.clone(), self.position.clone()
-        # The scores of the step before and its position: a recording of nothing leaves them.
+        expected, positions = self.logits.clone(), self.state.positions.clone()
+        # The scores of the step before and its positions: a recording of nothing leaves them.
         self.go_back(before)
         graph.replay()
         close = torch.isclose(self.logits, expected, rtol=_TOLERANCE, atol=_TOLERANCE).all()
-        if bool(close & (self.position == position)):
+        if bool(close & (self.state.positions == positions).all()):
             return ""
         return "a replayed step gave other scores"
 
 
+@dataclass
+class _Shape:
+    """Steps of one shape: how many there were, and what has been recorded of them."""
+
+    steps: int = 0
+    static: StaticStep[Any] | None = None
+    graph: torch.cuda.CUDAGraph | None = None
+
+
 class GraphedSession(NativeSession):
-    """Our decoder with recorded steps; without them wherever recording fails."""
+    """Our own decoder with recorded steps; without them wherever recording fails."""
 
     first_window = 256
     window_step = 256
 
     def __init__(
-        self, model: SemanticGPT, recorder: GraphRecorder, prefixes: Sequence[Tensor], beams: int
+        self,
+        model: SemanticGPT,
+        recorder: GraphRecorder,
+        prefixes: Sequence[Tensor] = (),
+        beams: int = 1,
     ) -> None:
         super().__init__(model, prefixes, beams)
         self._recorder = recorder
-        self._reorders = beams > 1
-        self._static: StaticStep[Any] | None = None
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._shapes: dict[Hashable, _Shape] = {}
+        self._allocations = self._cache.allocations
 
-    def advance(
-        self, state: State, choose: Choose[State], noise: Tensor | None, position: int
-    ) -> State:
-        if not self._recorder.enabled or position < FIRST_RECORDED:
-            return super().advance(state, choose, noise, position)
-        if self._make_room(position):
-            self._graph = None
-        if self._static is None:
-            self._static = StaticStep(
-                self._model, self._cache, state, choose, noise, reorders=self._reorders
-            )
-            self._static.load(noise, position)
+    def advance(self, state: State, choose: Choose[State], noise: Tensor | None) -> State:
+        if not self._recorder.enabled:
+            return super().advance(state, choose, noise)
+        self._make_room()
+        shape = self._shape_of(state, choose)
+        shape.steps += 1
+        if shape.steps <= FIRST_RECORDED:
+            return super().advance(state, choose, noise)
+        if shape.static is None:
+            # Of its own: what the state is made of may be another recording's places.
+            shape.static = StaticStep(self._model, self._cache, cloned(state), choose, noise)
+        self._count()
+        shape.static.load(state, noise)
+        if shape.graph is None:
+            shape.graph = self._record(shape.static)
         else:
-            self._static.load(noise)
-        if self._graph is None:
-            self._graph = self._record(self._static)
-        else:
-            self._graph.replay()
-        return self._static.state
+            shape.graph.replay()
+        return shape.static.state
+
+    def _shape_of(self, state: State, choose: Choose[State]) -> _Shape:
+        """What is known of steps like this one; the latest stays longest."""
+        cache = self._cache
+        if cache.allocations != self._allocations:
+            # What was recorded reads where the cache has been.
+            self._shapes.clear()
+            self._allocations = cache.allocations
+        sizes = tuple(value.shape for value in tensors(state))
+        key = (cache.rows, cache.positions, sizes, choose)
+        shape = self._shapes[key] = self._shapes.pop(key, _Shape())
+        if len(self._shapes) > _MOST_RECORDINGS:
+            del self._shapes[next(iter(self._shapes))]
+        return shape
 
     def _record(self, static: StaticStep[Any]) -> torch.cuda.CUDAGraph | None:
         """Run a step and record it; None where the recording is of no use.
@@ -162,10 +190,8 @@ class GraphedSession(NativeSession):
         return None if problem else graph
 
 
-def tensors(state: object) -> list[Tensor]:
-    """All tensors of a dataclass, those of dataclasses in it included, in a fixed order."""
-    if isinstance(state, Tensor):
-        return [state]
-    if not is_dataclass(state):
-        raise TypeError(f"a state holds tensors, not {type(state).__name__}")
-    return [tensor for field in fields(state) for tensor in tensors(getattr(state, field.name))]
+def _copy(place: object, value: object) -> None:
+    """Copy a state into the places of another of the same shape."""
+    for own, new in zip(tensors(place), tensors(value), strict=True):
+        if own is not new:
+            own.copy_(new)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from indextts.errors import IndexTTSError
 from indextts.sampling import SamplingOptions
+from indextts.stages.decoding.batch import DecodeBatch
 from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.generate import Generated, generate
 from indextts.stages.decoding.recorder import GraphRecorder
@@ -60,6 +61,19 @@ class CodeDecoder:
         """Whether our own decoder records its steps; turns False for good when that fails."""
         return self._recorder is not None and self._recorder.enabled
 
+    def open_batch(self) -> DecodeBatch:
+        """An empty batch of the decoder that is in use now."""
+        factory = self._deepspeed or self._native
+        return DecodeBatch(factory(), self.model.config, self.model.device)
+
+    def has_failed(self, error: Exception) -> bool:
+        """A step of a batch failed: whether another decoder stands in for it from now on."""
+        if self._deepspeed is None or isinstance(error, IndexTTSError):
+            return False
+        log.error("DeepSpeed failed; the native decoder takes over for good", exc_info=error)
+        self._deepspeed = None
+        return True
+
     def generate(
         self,
         prefixes: Sequence[Tensor],
@@ -76,11 +90,10 @@ class CodeDecoder:
         if accelerated is not None:
             try:
                 return self._run(accelerated, prefixes, limits, options, make_generators, on_step)
-            except IndexTTSError:
-                raise  # cancelled, out of time: not DeepSpeed's doing
-            except Exception:
-                log.exception("DeepSpeed failed; the native decoder takes over for good")
-                self._deepspeed = None
+            except Exception as error:
+                # Cancelled, out of time: not DeepSpeed's doing.
+                if not self.has_failed(error):
+                    raise
         return self._run(self._native, prefixes, limits, options, make_generators, on_step)
 
     def _run(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -12,29 +10,27 @@ _ACCELERATOR_BLOCK = 8
 
 
 class ExponentialNoise:
-    """Exponential(1) numbers, step by step.
+    """Exponential(1) numbers of one sequence, step by step.
 
     Args:
-        generators: one a sequence, on `device`.
-        width: numbers a step and sequence.
+        generator: on `device`.
+        width: numbers a step.
         device: where to draw.
     """
 
-    def __init__(
-        self, generators: Sequence[torch.Generator], width: int, device: torch.device
-    ) -> None:
-        self._generators, self._device = generators, device
+    def __init__(self, generator: torch.Generator, width: int, device: torch.device) -> None:
+        self._generator, self._device = generator, device
         # On a CPU a larger draw is not the same numbers as several small ones, and the goldens
         # of seeded sampling are drawn step by step.
-        self._block = 1 if device.type == "cpu" else _ACCELERATOR_BLOCK
-        self._shape = (len(generators), self._block, width)
+        self._shape = (1 if device.type == "cpu" else _ACCELERATOR_BLOCK, width)
         self._values: Tensor | None = None
+        self._at = 0
 
-    def draw(self, position: int) -> Tensor:
-        """Numbers of a step, float32 [S, width]; to be asked for 0, 1, 2, ... in turn."""
-        at = position % self._block
+    def draw(self) -> Tensor:
+        """Numbers of the next step, float32 [1, width]."""
+        at = self._at % self._shape[0]
+        self._at += 1
         if self._values is None or at == 0:
             self._values = torch.empty(self._shape, device=self._device)
-            for row, generator in zip(self._values, self._generators, strict=True):
-                row.exponential_(generator=generator)
-        return self._values[:, at]
+            self._values.exponential_(generator=self._generator)
+        return self._values[at : at + 1]

@@ -48,12 +48,35 @@ def build_trunk(model: SemanticGPT) -> Any:
 
 
 class TransformersSession(DecodeSession):
-    """A decode by a GPT2Model (or what DeepSpeed made of it): prefixes padded on the left."""
+    """A decode by a GPT2Model (or what DeepSpeed made of it): prefixes padded on the left.
+
+    Its cache has one length for all rows: sequences begin together, and of those that come one by
+    one it holds one at a time.
+    """
+
+    capacity = 1
 
     def __init__(
-        self, trunk: Any, model: SemanticGPT, prefixes: Sequence[Tensor], beams: int
+        self, trunk: Any, model: SemanticGPT, prefixes: Sequence[Tensor] = (), beams: int = 1
     ) -> None:
         self._trunk, self._model = trunk, model
+        self._past: Any = None
+        self._read = 0
+        if prefixes:
+            self._open(prefixes, beams)
+
+    def join(self, prefix: Tensor, beams: int) -> None:
+        if self._past is not None:
+            raise RuntimeError("this decoder holds one sequence at a time")
+        self._open([prefix], beams)
+
+    def keep(self, sequences: Sequence[int]) -> None:
+        if sequences:
+            raise RuntimeError("this decoder cannot drop some of its sequences")
+        self._past = None
+
+    def _open(self, prefixes: Sequence[Tensor], beams: int) -> None:
+        model = self._model
         longest = max(len(prefix) for prefix in prefixes)
         rows = len(prefixes) * beams
         inputs = torch.zeros(
@@ -65,6 +88,7 @@ class TransformersSession(DecodeSession):
             inputs[own, longest - len(prefix) :] = prefix
             self._mask[own, longest - len(prefix) :] = 1
         self._past = self._run(inputs)[1]
+        self._read = 0
 
     def _run(self, inputs: Tensor, past: Any = None) -> tuple[Tensor, Any]:
         output = self._trunk(
@@ -72,10 +96,11 @@ class TransformersSession(DecodeSession):
         )
         return output[0], output[1]
 
-    def step(self, tokens: Tensor, parents: Tensor | None, position: int) -> Tensor:
-        if parents is not None and position > 0:
+    def step(self, tokens: Tensor, parents: Tensor | None, position: Tensor | int) -> Tensor:
+        if parents is not None and self._read:
             self._past = _reordered(self._past, parents)
-        index = torch.full((), position, dtype=torch.int64, device=tokens.device)
+        self._read += 1
+        index = torch.as_tensor(position, device=tokens.device)
         self._mask = torch.nn.functional.pad(self._mask, (0, 1), value=1)
         hidden, self._past = self._run(self._model.embed_step(tokens, index)[:, None], self._past)
         return self._model.logits(hidden[:, -1])

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from app.clips.errors import AudioInputError, Code
-from app.clips.source import DataUriSource, HexSource, UrlSource, recognise
+from app.clips.source import DataUriSource, HexSource, UrlSource, VoiceSource, recognise
 
 DATA = bytes(range(256))
 
@@ -19,6 +19,16 @@ def test_url(url: str) -> None:
 
 def test_password_stays_out_of_the_repr() -> None:
     assert "secret" not in repr(recognise("ftp://me:secret@a.example/x"))
+
+
+@pytest.mark.parametrize("text", ["voice:anna", "Voice:anna", " voice:anna\n"])
+def test_stored_voice(text: str) -> None:
+    assert recognise(text) == VoiceSource("anna")
+
+
+def test_the_name_of_a_voice_is_left_to_the_store() -> None:
+    assert recognise("voice:../etc: x") == VoiceSource("../etc: x")
+    assert recognise("voice:") == VoiceSource("")
 
 
 @pytest.mark.parametrize("text", [DATA.hex(), DATA.hex().upper(), "ab" * 51])
@@ -111,5 +121,6 @@ def test_refused(value: str, code: Code) -> None:
 
 
 def test_refusal_says_what_is_accepted() -> None:
-    with pytest.raises(AudioInputError, match=r"http, https or ftp URL.*hexadecimal.*data: URI"):
+    accepted = r"http, https or ftp URL.*hexadecimal.*data: URI.*voice:NAME"
+    with pytest.raises(AudioInputError, match=accepted):
         recognise("clip.wav")

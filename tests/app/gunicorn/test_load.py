@@ -110,3 +110,36 @@ def test_a_killed_worker_takes_only_its_own_requests_along(tmp_path: Path, clip_
             wait_for(lambda: found.counts()["200"] >= served + 8)
         assert found.counts()["lost"] <= 2 * 4  # in work, and on their way
         assert set(found.counts()) <= {"200", "503", "lost"}
+
+
+def test_memory_does_not_grow_with_requests(tmp_path: Path, clip_hex: str) -> None:
+    """Good ones, wrong ones, broken clips and long texts, again and again."""
+    bodies: list[dict[str, object]] = [
+        {"text": "good", "spk_audio": clip_hex},
+        {"text": "x" * 4000, "spk_audio": clip_hex},
+        {"text": "good", "spk_audio": clip_hex, "format": "mp3"},
+        {"text": "good", "spk_audio": "ab" * 50_000},
+        {"text": "good", "spk_audio": clip_hex, "nonsense": list(range(400))},
+        {"text": "[fail]", "spk_audio": clip_hex},
+    ]
+    with running_server(tmp_path, clip_hex) as server:
+        (worker,) = server.worker_pids()
+
+        def rounds(count: int) -> float:
+            with requests.Session() as session:
+                for _ in range(count):
+                    for body in bodies:
+                        session.post(f"{server.url}/tts", json=body, timeout=60)
+                        session.post(f"{server.url}/tts/stream", json=body, timeout=60)
+            return resident_megabytes(worker)
+
+        before = rounds(8)
+        # A request that left its clip or its answer behind would be 0.1 MB at least.
+        assert rounds(20) - before < 8.0
+
+
+def resident_megabytes(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("the process is gone")

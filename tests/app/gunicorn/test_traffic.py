@@ -7,6 +7,7 @@ import socket
 import statistics
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,32 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path, clip_hex: str) -> None:
         assert statistics.median(times) < 0.2
         assert running.result().status_code == 200
         assert queued.result().status_code == 200
+
+
+def test_a_burst_of_sentences_waits_its_turn(shared_server: Server) -> None:
+    """As programs send them that read a page aloud: all at once, a sentence each."""
+    pending = [shared_server.speak_later(f"[slow 0.1] sentence {n}") for n in range(30)]
+    assert [answer.result().status_code for answer in pending] == [200] * 30
+
+
+def test_a_burst_of_streams_waits_its_turn(shared_server: Server, clip_hex: str) -> None:
+    def stream(number: int) -> int:
+        body = {"text": f"[slow 0.1] sentence {number}", "spk_audio": clip_hex}
+        return requests.post(f"{shared_server.url}/tts/stream", json=body, timeout=60).status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        assert list(pool.map(stream, range(30))) == [200] * 30
+
+
+def test_who_cannot_be_served_in_time_is_told_at_once(tmp_path: Path, clip_hex: str) -> None:
+    with running_server(tmp_path, clip_hex, queue_seconds=5) as server:
+        running = server.speak_later("[slow 2] " + 400 * "long ")  # 40 s, as far as it knows
+        wait_for(lambda: server.events("start"))
+        assert server.health().json()["expected_wait"] > 5
+        refused = server.speak("third")
+        assert (refused.status_code, refused.json()["error"]) == (429, "queue_full")
+        assert int(refused.headers["Retry-After"]) >= 2
+        assert running.result().status_code == 200
 
 
 def test_a_caller_that_hangs_up_frees_the_engine(tmp_path: Path, clip_hex: str) -> None:
@@ -132,6 +159,30 @@ def test_what_gunicorn_refuses_has_the_common_form(
     assert b"application/json" in head
     answer = json.loads(body)
     assert set(answer) == {"error", "detail", "request_id"}
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code"),
+    [
+        (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, "bad_request"),
+        (b"GET /v1/" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "uri_too_long"),
+        (
+            b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nA: " + b"b" * 40_000,
+            *(431, "headers_too_large"),
+        ),
+    ],
+    ids=["host", "address", "large"],
+)
+def test_under_v1_gunicorn_refuses_as_openai_does(
+    shared_server: Server, request_bytes: bytes, status: int, code: str
+) -> None:
+    address = ("127.0.0.1", shared_server.port)
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(request_bytes)
+        head, _, body = _read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status)
+    error = json.loads(body)["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, code)
 
 
 def test_http_1_0_needs_no_host(shared_server: Server) -> None:

@@ -52,13 +52,6 @@ def test_the_description_begins_with_the_notice_of_the_model(
     assert description(loading).startswith("Text to speech")
 
 
-def test_the_root_leads_browsers_to_the_documents(client: FlaskClient) -> None:
-    answer = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
-    assert (answer.status_code, answer.headers["Location"]) == (302, "docs")
-    answer = client.get("/", headers={"Accept": "application/json"})
-    assert (answer.status_code, answer.get_json()["error"]) == (404, "not_found")
-
-
 @pytest.mark.parametrize("path", ["/tts", "/tts/stream"])
 def test_the_example_can_be_sent_as_it_stands(client: FlaskClient, path: str) -> None:
     document = client.get("/openapi.json").get_json()

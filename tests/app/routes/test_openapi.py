@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
+from app.routes.openai.schema import SpeechBody
 from app.routes.openapi import openapi_document
 from app.routes.schemas import StreamRequest, TTSRequest
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi_document(TTSRequest(77), StreamRequest(77), with_auth=False)
+    return openapi_document(TTSRequest(77), StreamRequest(77), SpeechBody(77), with_auth=False)
 
 
 def test_it_is_openapi_3_1_with_all_routes(document: dict[str, Any]) -> None:
@@ -18,6 +19,12 @@ def test_it_is_openapi_3_1_with_all_routes(document: dict[str, Any]) -> None:
     assert set(document["paths"]) == {
         "/tts",
         "/tts/stream",
+        "/v1/audio/voices",
+        "/v1/audio/voices/{name}",
+        "/v1/audio/voices/{name}/sample",
+        "/v1/audio/speech",
+        "/v1/models",
+        "/v1/models/{name}",
         "/health",
         "/health/live",
         "/metrics",
@@ -49,7 +56,7 @@ def test_the_sentences_of_the_contract(document: dict[str, Any]) -> None:
 
 
 def test_keys_are_documented_where_they_are_needed() -> None:
-    document = openapi_document(TTSRequest(9), StreamRequest(9), with_auth=True)
+    document = openapi_document(TTSRequest(9), StreamRequest(9), SpeechBody(9), with_auth=True)
     operation = document["paths"]["/tts"]["post"]
     assert operation["security"] == [{"bearer": []}, {"key": []}]
     assert "401" in operation["responses"]

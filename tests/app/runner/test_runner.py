@@ -22,6 +22,7 @@ from app.runner.errors import (
     QueueTimeoutError,
     ReaderTooSlowError,
 )
+from app.runner.job import Seat
 from app.runner.runner import EXIT_FAILED, InferenceRunner, RunnerPolicy
 from app.runner.status import EngineUsage, RunnerStatus
 from app.runner.watchdog import Watchdog
@@ -29,7 +30,9 @@ from indextts.errors import ConfigError, GenerationError, ModelFileError
 from tests.app.conftest import wait_until
 from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
 
-POLICY = RunnerPolicy(queue_size=6, oom_fallback=True, load_failure_seconds=0.05)
+POLICY = RunnerPolicy(
+    queue_size=6, queue_seconds=60.0, oom_fallback=True, load_failure_seconds=0.05
+)
 VOICE = ReferenceAudio(np.zeros(16000, dtype=np.float32), 16000)
 
 
@@ -88,6 +91,9 @@ class Bench:
 
     def speak_later(self, text: str, seconds: float = 30.0) -> Later:
         return Later(lambda: self.speak(text, seconds))
+
+    def take_seat(self) -> Seat:
+        return self.runner.take_seat("a", time.monotonic() + 30.0)
 
 
 class Later:
@@ -165,7 +171,7 @@ def test_status_follows_loading(make: Maker) -> None:
     status = bench.runner.status()
     assert (status.status, status.model_loaded, status.facts.device) == ("loading", False, None)
     with pytest.raises(NotReadyError):
-        bench.runner.take_seat()
+        bench.take_seat()
     with pytest.raises(NotReadyError):
         bench.speak("a")
     loaded.set()
@@ -175,15 +181,15 @@ def test_status_follows_loading(make: Maker) -> None:
 
 def test_seats_are_bounded_and_come_back(make: Maker) -> None:
     bench = make(queue_size=1)
-    first, second = bench.runner.take_seat(), bench.runner.take_seat()
+    first, second = bench.take_seat(), bench.take_seat()
     with pytest.raises(QueueFullError) as caught:
-        bench.runner.take_seat()
+        bench.take_seat()
     assert caught.value.retry_after >= 1
     first.leave()
     first.leave()
-    third = bench.runner.take_seat()
+    third = bench.take_seat()
     with pytest.raises(QueueFullError):
-        bench.runner.take_seat()
+        bench.take_seat()
     second.leave()
     third.leave()
     assert bench.runner.status().queue_capacity == 1
@@ -287,7 +293,7 @@ def test_a_load_that_cost_lives_waits(make: Maker) -> None:
     status = bench.runner.status()
     assert (status.status, status.reason) == ("failed", "It failed before.")
     with pytest.raises(NotReadyError):
-        bench.runner.take_seat()
+        bench.take_seat()
     wait_until(lambda: bench.runner.status().status == "healthy")
     assert bench.runner.status().reason is None
     assert bench.speak("a").audio_seconds > 0

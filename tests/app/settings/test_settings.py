@@ -16,6 +16,7 @@ from app.settings.source import (
     redacted,
     unknown_variables,
 )
+from tests.app.conftest import BASE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -73,7 +74,7 @@ def test_values_are_parsed_by_type() -> None:
         ("FETCH_ALLOW", "10.0.0.0/8,home", "'home' is no network"),
         ("FETCH_PORTS", "80,x", "'x' is no port"),
         ("JWT_SECRET", "short", "32 characters"),
-        ("THREADS", "4", "at least 9"),
+        ("THREADS", "4", "at least 35"),
         ("DEVICE", "cuda:1", "INDEXTTS_GPUS=1"),
     ],
 )
@@ -120,7 +121,11 @@ def test_what_excludes_each_other_is_refused() -> None:
 
 @pytest.mark.parametrize("end", ["minimum", "maximum"])
 def test_every_number_has_bounds_with_which_the_service_can_be_built(end: str) -> None:
-    environ = {"INDEXTTS_ENGINE": "tests.app.stand_in_engine:make", "INDEXTTS_THREADS": "0"}
+    environ = {
+        "INDEXTTS_ENGINE": "tests.app.stand_in_engine:make",
+        "INDEXTTS_THREADS": "0",
+        "INDEXTTS_VOICES_DIR": BASE.voices_dir,
+    }
     for name, kind, info in fields():
         if kind in (int, float) and name != "threads":
             assert info.minimum is not None, name
@@ -195,9 +200,9 @@ def test_public_addresses_are_known(changes: dict[str, object], public: bool) ->
 
 
 def test_threads_leave_room_beside_the_queue() -> None:
-    assert Settings().thread_count == 37
-    assert Settings(queue_size=20).thread_count == 93
-    assert Settings(threads=12).thread_count == 12
+    assert Settings().thread_count == 33 + 16 + 49 + 9
+    assert Settings(queue_size=4).thread_count == 5 + 5 + 10 + 9
+    assert Settings(threads=12, queue_size=9).thread_count == 12
 
 
 def test_ipv6_addresses_are_bracketed() -> None:

@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
+from app.web.error_bodies import openai_body, openai_type
+from app.web.errors import ApiError
 from tests.app.conftest import AppMaker
 
 
@@ -17,6 +19,10 @@ def app(make_app: AppMaker) -> Flask:
 
     @app.get("/break")
     def broken() -> str:
+        raise RuntimeError("secret /path")
+
+    @app.get("/v1/break")
+    def broken_there() -> str:
         raise RuntimeError("secret /path")
 
     @app.get("/later")
@@ -78,3 +84,57 @@ def test_a_large_form_is_refused(app: Flask) -> None:
     form = {"text": "a" * 3000}
     answer = app.test_client().post("/tts", data=form, content_type="multipart/form-data")
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "arguments", "status", "kind", "code"),
+    [
+        ("GET", "/v1/none", {}, 404, "invalid_request_error", "not_found"),
+        ("GET", "/v1/audio/speech", {}, 405, "invalid_request_error", "method_not_allowed"),
+        (
+            "POST",
+            "/v1/audio/speech",
+            {"json": {"input": "a" * 3000}},
+            *(413, "invalid_request_error", "body_too_large"),
+        ),
+        ("GET", "/v1/break", {}, 500, "server_error", "internal_error"),
+    ],
+)
+def test_under_v1_the_shape_is_that_of_openai(
+    app: Flask,
+    method: str,
+    path: str,
+    arguments: dict[str, Any],
+    status: int,
+    kind: str,
+    code: str,
+) -> None:
+    answer = app.test_client().open(path, method=method, **arguments)
+    error = answer.get_json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (answer.status_code, error["type"], error["code"]) == (status, kind, code)
+    assert answer.headers["X-Request-ID"]
+    assert "secret" not in answer.text
+
+
+def test_openai_has_one_message_for_all_fields() -> None:
+    errors = {"a": {0: ["first.", "second."]}, "_schema": ["third."], **{c: ["x"] for c in "bcde"}}
+    told = openai_body(ApiError(422, "validation_error", "No", errors=errors))["error"]
+    assert told["message"] == "No: a: first.; a: second.; third.; b: x; c: x; and 2 more"
+    assert told["param"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_request_error"),
+        (401, "authentication_error"),
+        (403, "permission_error"),
+        (429, "rate_limit_error"),
+        (499, "invalid_request_error"),
+        (500, "server_error"),
+        (503, "server_error"),
+    ],
+)
+def test_the_types_of_openai(status: int, kind: str) -> None:
+    assert openai_type(status) == kind

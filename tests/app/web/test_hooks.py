@@ -94,6 +94,27 @@ def test_cors_only_for_listed_origins(make_app: AppMaker) -> None:
     assert "X-API-Key" in preflight.headers["Access-Control-Allow-Headers"]
 
 
+def test_cors_lets_the_client_of_openai_through(make_app: AppMaker) -> None:
+    client = make_app(start=False, cors_origins=("*",)).test_client()
+    asked = (
+        "authorization,content-type,x-stainless-arch,x-stainless-retry-count,openai-organization,"
+        "X-Stainless-Lang,x-evil,x-stainless-a b"
+    )
+    headers = {
+        "Origin": "https://a.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": asked,
+    }
+    answer = client.options("/v1/audio/speech", headers=headers).headers
+    allowed = {name.strip().lower() for name in answer["Access-Control-Allow-Headers"].split(",")}
+    assert allowed == {
+        *("authorization", "content-type", "x-api-key", "x-request-id"),
+        *("x-stainless-arch", "x-stainless-retry-count", "x-stainless-lang", "openai-organization"),
+    }
+    for name in ("X-Request-ID", "X-Speed", "X-Warning", "Retry-After"):
+        assert name in answer["Access-Control-Expose-Headers"]
+
+
 def test_cors_is_off_by_default_and_can_be_open(client: FlaskClient, make_app: AppMaker) -> None:
     origin = {"Origin": "https://a.example"}
     assert "Access-Control-Allow-Origin" not in client.get("/health", headers=origin).headers

@@ -39,7 +39,7 @@ def test_a_stack_with_other_scores_is_found_out(model: SemanticGPT) -> None:
 
 def test_beams_that_do_not_change_places_are_found_out(model: SemanticGPT) -> None:
     class Forgetful(NativeSession):
-        def step(self, tokens: Tensor, parents: Tensor | None, position: int) -> Tensor:
+        def step(self, tokens: Tensor, parents: Tensor | None, position: Tensor | int) -> Tensor:
             return super().step(tokens, None, position)
 
     with pytest.raises(DeepSpeedUnavailableError, match="step 3"):
@@ -56,7 +56,7 @@ def test_without_cuda_the_reason_is_logged(
 
 
 class Crashing(NativeSession):
-    def step(self, tokens: Tensor, parents: Tensor | None, position: int) -> Tensor:
+    def step(self, tokens: Tensor, parents: Tensor | None, position: Tensor | int) -> Tensor:
         if position == 2:
             raise RuntimeError("workspace can't be allocated")
         return super().step(tokens, parents, position)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from indextts.errors import CancelledError
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam
+from indextts.stages.decoding.processors import RowOptions
 from tests.indextts import goldens
 from tests.indextts.goldens import assert_close, needs_goldens
 from tests.indextts.gpt_goldens import (
@@ -46,9 +48,9 @@ def test_logits_match_goldens(name: str, variant: str, monkeypatch: pytest.Monke
     case, model = goldens.arrays(f"gpt/{name}.npz"), load_variant(variant)
     logits, scores = [], []
 
-    def spy_process(raw: torch.Tensor, seen: torch.Tensor, options: SamplingOptions) -> object:
+    def spy_process(raw: torch.Tensor, *others: Any) -> object:
         logits.append(raw[0])
-        scores.append(original(raw, seen, options))
+        scores.append(original(raw, *others))
         return scores[-1]
 
     original = sample.process
@@ -166,7 +168,8 @@ def test_long_decode_outgrows_the_first_window() -> None:
 
 
 def test_hypotheses_keep_the_best_and_drop_the_earliest_of_equals() -> None:
-    state = beam.start(torch.tensor([9]), torch.zeros(4, dtype=torch.bool), 3, 2, 2)
+    options = RowOptions.of([BEAMS], 4)
+    state = beam.start(torch.tensor([9]), torch.zeros(4, dtype=torch.bool), 3, 2, 2, options)
     hypotheses = state.hypotheses
     for score, code in ((-1.0, 10), (-1.0, 11), (-0.5, 12), (-2.0, 13)):
         hypotheses = beam._add(
@@ -174,7 +177,7 @@ def test_hypotheses_keep_the_best_and_drop_the_earliest_of_equals() -> None:
             torch.tensor([True]),
             torch.tensor([score]),
             torch.full((1, 2), code),
-            torch.tensor(2),
+            torch.tensor([2]),
         )
     assert sorted(hypotheses.codes[0, :, 0].tolist()) == [11, 12]
     assert hypotheses.worst.tolist() == [-1.0]

@@ -1,0 +1,82 @@
+/** Show what went wrong, in words, beside what it concerns. */
+import { find, findAll } from "./dom.js";
+import { put, say } from "./words.js";
+
+const PLACES = [
+  "text", "spk_audio", "emo_audio", "emo_vector", "emo_text", "emo_alpha", "speed", "format", "seed",
+];
+const INPUTS = {
+  text: "#text", emo_text: "#emo-text", emo_alpha: "#emo-alpha",
+  speed: "#speed", format: "#format", seed: "#seed",
+};
+const GROUPS = {
+  spk_audio: "#voice input:checked",
+  emo_audio: "#emotion-clip input:checked",
+  emo_vector: "#sliders input",
+};
+
+/** The form cannot be sent as it stands. */
+export class FormProblem extends Error {
+  /** @param {Object<string, [string, object?]>} fields words by field */
+  constructor(fields) {
+    super("the form is not complete");
+    this.fields = fields;
+  }
+}
+
+/** Take all complaints back. */
+export function clearProblems() {
+  for (const place of findAll("main .error")) {
+    place.hidden = true;
+    put(place, "");
+  }
+  for (const input of findAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+}
+
+/** Show an error, and put the focus where it can be mended. */
+export function showProblem(error) {
+  const { fields, rest } = error instanceof FormProblem ? error : sorted(error);
+  const names = PLACES.filter((field) => field in fields);
+  for (const field of names) {
+    showAt(find(`#error-${field}`), ...fields[field]);
+    if (INPUTS[field]) find(INPUTS[field]).setAttribute("aria-invalid", "true");
+  }
+  if (names.length > 0) find(INPUTS[names[0]] ?? GROUPS[names[0]]).focus();
+  else showAt(find("#error-general"), [inWords(error), ...rest].join(say("gap")));
+}
+
+/** Show a sentence in a place for errors. */
+export function showAt(place, key, values) {
+  put(place, key, values);
+  place.hidden = false;
+}
+
+/** What the service says, in the page's language. @param {import("./api.js").ServiceError} error */
+export function inWords({ code = "other", detail, message, id, retryAfter = null }) {
+  const key = `problem.${code}`;
+  const known = say(key) !== key;
+  const what = say(known ? key : "problem.other", { detail: bare(detail || message), id });
+  return retryAfter === null ? what : what + say("gap") + say("problem.retry", { seconds: retryAfter });
+}
+
+/** What the service says of fields of the form, as words by field, and the rest as sentences. */
+function sorted(error) {
+  const fields = {};
+  const rest = [];
+  const clip = ["invalid_audio", "download_timeout"].includes(error.code);
+  for (const [field, reasons] of Object.entries(error.fields ?? {})) {
+    const reason = [reasons].flat(2).map(sentence).join(" ");
+    if (!PLACES.includes(field)) rest.push(reason);
+    else fields[field] = clip ? ["problem.clip", { reason: bare(reason) }] : [reason];
+  }
+  return { fields, rest };
+}
+
+function sentence(reason) {
+  const text = String(reason).trim();
+  return /[.!?。！？]$/.test(text) ? text : `${text}.`;
+}
+
+function bare(text) {
+  return String(text).replace(/[.。]$/, "");
+}

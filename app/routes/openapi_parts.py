@@ -1,0 +1,44 @@
+"""Pieces of the OpenAPI document that its parts are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+
+def ref(name: str) -> dict[str, str]:
+    """A reference to a schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def answer(
+    text: str, content: dict[str, Any], headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """An answer with its headers, beside the one that all have."""
+    request_id = {"description": "Id of the request.", "schema": {"type": "string"}}
+    return {
+        "description": text,
+        "headers": {"X-Request-ID": request_id, **(headers or {})},
+        "content": content,
+    }
+
+
+def error(text: str, *, retry: bool = False, schema: str = "ErrorResponse") -> dict[str, Any]:
+    """An error answer; with `retry` it says when to come back."""
+    headers = (
+        {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+        if retry
+        else None
+    )
+    return answer(text, {"application/json": {"schema": ref(schema)}}, headers)
+
+
+def secured(
+    operation: dict[str, Any], with_auth: bool, schema: str = "ErrorResponse"
+) -> dict[str, Any]:
+    """The operation, with the key that it needs where keys are needed."""
+    if with_auth:
+        operation["security"] = [{"bearer": []}, {"key": []}]
+        operation["responses"]["401"] = error("A valid API key or token is required", schema=schema)
+    return operation

@@ -1,0 +1,32 @@
+"""How much work texts are, before anybody has read them, and how fast the engine does it."""
+
+from __future__ import annotations
+
+# Clips, prefixes and pauses cost as much as a few words do.
+OVERHEAD = 20.0
+# Until a text has been spoken nobody knows: about a sentence in two seconds.
+FIRST_PACE = 0.02
+_MEMORY = 0.8
+
+
+def work_of(text: str) -> float:
+    """The work that a text is: its bytes of UTF-8, in which a Chinese syllable has three."""
+    return OVERHEAD + len(text.encode("utf-8", "replace"))
+
+
+class Pace:
+    """Seconds that the engine is busy for a unit of work, of late.  For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._work = 0.0
+
+    @property
+    def value(self) -> float:
+        """Seconds for a unit of work."""
+        return self._seconds / self._work if self._work else FIRST_PACE
+
+    def add(self, seconds: float, work: float) -> None:
+        """The engine was busy for `seconds`, and then `work` was done."""
+        self._seconds = _MEMORY * self._seconds + seconds
+        self._work = _MEMORY * self._work + work

@@ -1,0 +1,471 @@
+"""Many requests share the model: their segments join and leave its work at any step.
+
+A scheduler owns the work, but no thread: whoever waits for a segment drives it, one at a time
+(:meth:`Scheduler.wait`), or a thread of the caller's that does nothing else
+(:meth:`Scheduler.tick`).  One call makes one bounded round for everybody's segments.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from indextts.stages.decoding.decoder import CodeDecoder
+from indextts.stages.decoding.lane import Generated, Slot
+from indextts.stages.flow_queue import FlowQueue
+from indextts.stages.member import Member
+from indextts.stages.networks import Networks
+from indextts.stages.synthesis import SynthesisRun
+from indextts.utils.device_errors import is_out_of_memory, poisons_device, release_memory
+
+log = logging.getLogger(__name__)
+
+# Prefixes that are read in a round at most: everybody else waits for them.
+_PREFILLS = 4
+# Segments that must be spoken without a lack of memory before there are more slots again.
+_CALM = 32
+# How often a request may meet a lack of memory before it is told.
+_ATTEMPTS = 3
+# Flows that take a step together on a GPU.
+_FLOW_ROWS = 8
+
+
+@dataclass(frozen=True)
+class SchedulerPolicy:
+    """How the work is shared out.
+
+    Attributes:
+        slots: segments whose codes are drawn together at most.
+        flow_rows: flows that take a step together at most.
+        finish_first: segments whose codes are there come before all others.  A processor gains
+            nothing by taking their steps together, and decodes go on with all slots full
+            afterwards; a GPU does both side by side.
+    """
+
+    slots: int
+    flow_rows: int
+    finish_first: bool
+
+    @classmethod
+    def of(cls, device: torch.device, slots: int) -> SchedulerPolicy:
+        if device.type == "cuda":
+            return cls(slots, min(slots, _FLOW_ROWS), finish_first=False)
+        return cls(slots, 1, finish_first=True)
+
+
+@dataclass(frozen=True)
+class SchedulerStats:
+    """What is going on, and what has been done since the start.
+
+    Attributes:
+        runs: requests that are being worked on.
+        slots: segments that can be decoded together now; fewer after a lack of memory.
+        decoding, flowing, voicing: segments in each stage.
+        gpt_steps, codes: steps of the GPT, and of its single sequences.
+        flow_steps: of single flows; flow_frames of them, of which flow_padding were none.
+        out_of_memory: how often memory ran out.
+    """
+
+    runs: int
+    slots: int
+    decoding: int
+    flowing: int
+    voicing: int
+    gpt_steps: int
+    codes: int
+    flow_steps: int
+    flow_frames: int
+    flow_padding: int
+    out_of_memory: int
+
+
+class Scheduler:
+    """See the module.
+
+    Args:
+        networks: all on one device.
+        decoder: draws the codes.
+        policy: how the work is shared out.
+        free_memory: drops what is only kept to save time.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        decoder: CodeDecoder,
+        policy: SchedulerPolicy,
+        free_memory: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.policy = policy
+        self._decoder, self._free_memory = decoder, free_memory
+        self._turn = threading.Condition()
+        self._driver: int | None = None
+        self._runs: list[SynthesisRun] = []
+        self._abandoned: deque[SynthesisRun] = deque()
+        self._batch = decoder.open_batch()
+        self._slots = policy.slots
+        self._owners: dict[Member, SynthesisRun] = {}
+        self._decoding: dict[Slot, Member] = {}
+        # Begun, and waiting for a slot: again, or because there was no memory.
+        self._again: deque[Member] = deque()
+        self._flows = FlowQueue(networks.reference.acoustic, policy.flow_rows)
+        self._decoded: deque[Member] = deque()
+        self._voicing: deque[Member] = deque()
+        self._failures: dict[SynthesisRun, int] = {}
+        self._last_served: dict[SynthesisRun, int] = {}
+        self._served = self._calm = 0
+        self._gpt_steps = self._codes = self._out_of_memory = 0
+
+    # -- for callers, from any thread ----------------------------------------------------
+
+    def submit(self, run: SynthesisRun) -> None:
+        """Take a request in; its segments become ready while anybody drives."""
+        with self._turn:
+            self._runs.append(run)
+
+    def drop(self, run: SynthesisRun) -> None:
+        """End a request; harmless after its end."""
+        with self._driving(), torch.inference_mode():
+            self._remove(run)
+
+    def abandon(self, run: SynthesisRun) -> None:
+        """The same for those who must not wait, such as a finalizer: in the next round."""
+        self._abandoned.append(run)
+
+    def tick(self) -> bool:
+        """One round; returns whether there is more to do."""
+        with self._driving():
+            self._round()
+            return bool(self._runs)
+
+    def wait(self, run: SynthesisRun) -> None:
+        """Drive, or let others do so, until a segment of the request is ready or it has ended."""
+        while not (run.ready or run.ended):
+            with self._driving():
+                # Whoever drove meanwhile may have done it.
+                if not (run.ready or run.ended):
+                    self._round()
+
+    def stats(self) -> SchedulerStats:
+        """A snapshot; from another thread than the driver's it may be a step old."""
+        flows = self._flows.counts
+        return SchedulerStats(
+            runs=len(self._runs),
+            slots=self._slots,
+            decoding=len(self._decoding),
+            flowing=len(self._decoded) + len(self._flows.members),
+            voicing=len(self._voicing),
+            gpt_steps=self._gpt_steps,
+            codes=self._codes,
+            flow_steps=flows.steps,
+            flow_frames=flows.frames,
+            flow_padding=flows.padding,
+            out_of_memory=self._out_of_memory,
+        )
+
+    @contextmanager
+    def _driving(self) -> Iterator[None]:
+        """Be the only one who works; the others wait and are woken after every round."""
+        me = threading.get_ident()
+        with self._turn:
+            if self._driver == me:
+                raise RuntimeError("the engine cannot be used from its own callbacks")
+            while self._driver is not None:
+                self._turn.wait()
+            self._driver = me
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._driver = None
+                self._turn.notify_all()
+
+    # -- a round -------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def _round(self) -> None:
+        try:
+            self._ask()
+            self._prepare()
+            busy = self._finish_oldest() if self.policy.finish_first else self._finish_all()
+            if not (busy and self.policy.finish_first):
+                self._admit()
+                self._decode()
+        except BaseException:
+            # Interrupted somewhere: what members share may be half done.
+            self._start_over()
+            raise
+
+    def _ask(self) -> None:
+        """Cancelled, out of time: asked of everybody in every round."""
+        while self._abandoned:
+            self._remove(self._abandoned.popleft())
+        for run in tuple(self._runs):
+            self._own(run, run.check)
+
+    def _prepare(self) -> None:
+        """Read text and clips of one new request."""
+        for run in self._runs:
+            if not run.prepared:
+                self._own(run, run.prepare)
+                return
+
+    def _finish_oldest(self) -> bool:
+        """Bring the sound that is nearest a little nearer; False: there is nothing to do."""
+        groups = self._flows.groups()
+        if self._voicing:
+            self._speak(self._voicing.popleft())
+        elif groups:
+            self._flow_step(groups[0])
+        elif self._decoded:
+            self._begin_flow(self._decoded.popleft())
+        else:
+            return False
+        return True
+
+    def _finish_all(self) -> bool:
+        """A step for every flow, and one vocoder call; False: there was nothing to do."""
+        busy = bool(self._decoded or self._voicing or self._flows.members)
+        for _ in range(len(self._decoded)):
+            self._begin_flow(self._decoded.popleft())
+        for members in self._flows.groups():
+            self._flow_step(members)
+        if self._voicing:
+            self._speak(self._voicing.popleft())
+        return busy
+
+    def _admit(self) -> None:
+        """Fill free slots."""
+        for _ in range(_PREFILLS):
+            if len(self._decoding) >= self._slots or not self._batch.has_room:
+                return
+            member = self._again.popleft() if self._again else self._next_member()
+            if member is None:
+                return
+            self._join(member)
+
+    def _next_member(self) -> Member | None:
+        """First segments of streams first, then the request that has the fewest in work."""
+
+        def turn(run: SynthesisRun) -> tuple[bool, int, int]:
+            return not run.urgent, len(run.members), self._last_served.get(run, 0)
+
+        for run in sorted(self._runs, key=turn):
+            member = run.next_member()
+            if member is not None:
+                self._owners[member] = run
+                self._served += 1
+                self._last_served[run] = self._served
+                return member
+        return None
+
+    # -- what one member does alone ------------------------------------------------------
+
+    def _join(self, member: Member) -> None:
+        run = self._owners[member]
+
+        def work() -> None:
+            with run.clock.stage("gpt"):
+                member.slot = self._batch.join(member.task())
+            self._decoding[member.slot] = member
+
+        self._own(run, work, lambda: self._again.appendleft(member))
+
+    def _has_decoded(self, member: Member, made: Generated) -> None:
+        def work() -> None:
+            member.has_decoded(made)
+            if member.decoding:
+                self._again.appendleft(member)
+            else:
+                self._decoded.append(member)
+
+        self._own(self._owners[member], work)
+
+    def _begin_flow(self, member: Member) -> None:
+        run = self._owners[member]
+
+        def work() -> None:
+            with run.clock.stage("gpt"):
+                latents = member.latents()
+            with run.clock.stage("s2mel"):
+                member.begin_flow(latents)
+            if member.flow is None:
+                self._voicing.append(member)
+            else:
+                self._flows.join(member)
+
+        self._own(run, work, lambda: self._decoded.appendleft(member))
+
+    def _speak(self, member: Member) -> None:
+        run = self._owners[member]
+
+        def work() -> None:
+            with run.clock.stage("vocoder"):
+                spoken = member.speak()
+            del self._owners[member]
+            run.has_spoken(member, spoken)
+            if run.ended:
+                self._remove(run)
+            self._stay_calm()
+
+        self._own(run, work, lambda: self._voicing.appendleft(member))
+
+    def _own(
+        self, run: SynthesisRun, work: Callable[[], None], again: Callable[[], None] | None = None
+    ) -> None:
+        """Do what concerns one request alone: its failure is nobody else's.
+
+        Where there is no memory, `again` puts the work back, and others make room.
+        """
+        try:
+            work()
+        except Exception as error:
+            self._failures[run] = self._failures.get(run, 0) + 1
+            crowded = len(self._owners) > 1 and self._failures[run] < _ATTEMPTS
+            if again is not None and crowded and is_out_of_memory(error):
+                again()
+                self._make_room(error)
+            else:
+                self._fail(run, error)
+
+    # -- what members do together --------------------------------------------------------
+
+    def _decode(self) -> None:
+        """One code for everybody who has a slot."""
+        for run, members in self._by_run(self._decoding.values()):
+            steps, limit = max((slot.steps, slot.task.limit) for slot in _slots_of(members))
+            self._own(run, partial(run.tell, "gpt", members, steps, limit))
+        if not self._decoding:
+            return
+        members = list(self._decoding.values())
+        try:
+            with self._shared_stage("gpt", members):
+                ended = self._batch.step()
+        except Exception as error:
+            self._has_failed(error, members)
+            return
+        self._gpt_steps += 1
+        self._codes += len(members)
+        for slot, made in ended:
+            self._has_decoded(self._decoding.pop(slot), made)
+
+    def _flow_step(self, members: tuple[Member, ...]) -> None:
+        for run, own in self._by_run(members):
+            flow = own[0].flow
+            assert flow is not None
+            self._own(run, partial(run.tell, "s2mel", own, flow.step, flow.steps))
+        if not all(member in self._owners for member in members):
+            return  # somebody has gone: the others take the step in another group
+        try:
+            with self._shared_stage("s2mel", members):
+                ended = self._flows.step(members)
+        except Exception as error:
+            self._has_failed(error, members)
+            return
+        self._flows.leave(ended)
+        self._voicing.extend(ended)
+
+    def _by_run(self, members: Iterable[Member]) -> list[tuple[SynthesisRun, list[Member]]]:
+        found: dict[SynthesisRun, list[Member]] = {}
+        for member in members:
+            found.setdefault(self._owners[member], []).append(member)
+        return list(found.items())
+
+    @contextmanager
+    def _shared_stage(self, name: str, members: Sequence[Member]) -> Iterator[None]:
+        first, *others = [run.clock for run, _ in self._by_run(members)]
+        with first.stage(name, *others):
+            yield
+
+    # -- failure -------------------------------------------------------------------------
+
+    def _has_failed(self, error: Exception, members: Sequence[Member]) -> None:
+        """A step of several members failed; nobody knows how far it went."""
+        self._start_over()
+        if self._decoder.has_failed(error):
+            # Another decoder stands in.
+            self._batch = self._decoder.open_batch()
+            return
+        if poisons_device(error):
+            for run in tuple(self._runs):
+                self._fail(run, error)
+            return
+        for member in members:
+            member.failures += 1
+        memory = is_out_of_memory(error)
+        last = members[0].failures >= _ATTEMPTS or len(self._owners) == 1 or not memory
+        if len(members) == 1 and last:
+            self._fail(self._owners[members[0]], error)
+        elif memory:
+            self._make_room(error)
+        else:
+            log.warning(
+                "A step of %d segments failed; fewer try again", len(members), exc_info=error
+            )
+            self._slots = max(1, len(members) // 2)
+            self._calm = 0
+
+    def _make_room(self, error: Exception) -> None:
+        """Fewer slots, and all memory that can be had; whoever had a slot begins anew."""
+        self._out_of_memory += 1
+        self._slots = max(1, min(self._slots, len(self._decoding) + len(self._again)) // 2)
+        self._flows.rows = max(1, self._flows.rows // 2)
+        self._calm = 0
+        log.warning("Out of memory: %d segments are decoded together now", self._slots)
+        self._start_over()
+        self._free_memory()
+        release_memory(error)
+
+    def _stay_calm(self) -> None:
+        """A segment has been spoken; after some of them there may be more slots again."""
+        self._calm += 1
+        if self._calm >= _CALM:
+            self._calm = 0
+            self._slots = min(self.policy.slots, 2 * self._slots)
+            self._flows.rows = min(self.policy.flow_rows, 2 * self._flows.rows)
+
+    def _start_over(self) -> None:
+        """Codes and mels in the making are begun anew; their seeds make them the same."""
+        for member in reversed(self._decoding.values()):
+            member.slot = None
+            self._again.appendleft(member)
+        self._decoding.clear()
+        self._batch = self._decoder.open_batch()
+        self._flows.start_over()
+
+    def _fail(self, run: SynthesisRun, error: Exception) -> None:
+        run.error = error
+        self._remove(run)
+
+    def _remove(self, run: SynthesisRun) -> None:
+        """Let go of a request and of its members, wherever they are."""
+        if run not in self._runs:
+            return
+        self._runs.remove(run)
+        self._last_served.pop(run, None)
+        self._failures.pop(run, None)
+        gone = {member for member, owner in self._owners.items() if owner is run}
+        for member in gone:
+            del self._owners[member]
+        slots = {slot for slot, member in self._decoding.items() if member in gone}
+        for slot in slots:
+            del self._decoding[slot]
+        self._batch.leave(slots)
+        self._flows.leave(gone)
+        for waiting in (self._again, self._decoded, self._voicing):
+            staying = [member for member in waiting if member not in gone]
+            waiting.clear()
+            waiting.extend(staying)
+
+
+def _slots_of(members: Iterable[Member]) -> Iterator[Slot]:
+    for member in members:
+        assert member.slot is not None
+        yield member.slot
