@@ -83,7 +83,7 @@ def _sample() -> dict[str, Any]:
             "200": answer("The clip, as it was stored.", dict.fromkeys(MEDIA_TYPES, BINARY)),
             **_common(),
             "400": _error("No voice can have this name"),
-            "404": _error("There is no such voice"),
+            "404": _error("Unknown voice"),
         },
     }
 
@@ -121,7 +121,7 @@ def _remove() -> dict[str, Any]:
             **_common(),
             "403": _error("Voices cannot be changed here"),
             "400": _error("No voice can have this name"),
-            "404": _error("There is no such voice"),
+            "404": _error("Unknown voice"),
         },
     }
 

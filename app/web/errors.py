@@ -68,7 +68,7 @@ def invalid_audio(field: str, reason: str, code: str = "undecodable") -> ApiErro
 
 def unknown_voice(field: str, reason: str) -> ApiError:
     """404: there is no stored voice of this name."""
-    return ApiError(404, "unknown_voice", "There is no such voice", errors={field: [reason]})
+    return ApiError(404, "unknown_voice", "Unknown voice", errors={field: [reason]})
 
 
 def voice_exists(field: str, reason: str) -> ApiError:

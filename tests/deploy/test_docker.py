@@ -279,6 +279,16 @@ def test_every_file_that_compose_mounts_is_there() -> None:
                 assert source in _compose()["volumes"]
 
 
+def test_voices_outlive_the_container() -> None:
+    """The root file system is read-only; a new volume belongs to whom its folder belongs."""
+    service = _compose()["services"]["tts"]
+    assert service["read_only"] is True
+    assert "voices:/app/voices" in service["volumes"]
+    (made,) = [value for value in _values("RUN", "service") if "install -d" in value]
+    assert "/app/voices" in made.split()
+    assert "--volume indextts-voices:/app/voices" in (ROOT / "run_docker.sh").read_text()
+
+
 def test_the_configuration_of_nginx_is_current() -> None:
     expected = render(
         *("--instances", "unix:/sockets/api.sock", "--server-name", "_", "--http2", "directive"),

@@ -91,6 +91,9 @@ def test_the_service_understands_the_environment(monkeypatch: pytest.MonkeyPatch
         settings = load_settings(environ)
         assert settings.binds == ("unix:/run/indextts-0/api.sock", "127.0.0.1:9110")
         assert not settings.is_public
+        # Where the unit may write, and all instances look.
+        state = f"/var/lib/{_value(unit, 'StateDirectory')}/"
+        assert settings.voices_dir.startswith(state)
 
 
 def _value(unit: str, key: str) -> str:

@@ -32,7 +32,7 @@ def test_an_unknown_voice(client: FlaskClient, field: str) -> None:
     assert (status, body["error"], body["detail"]) == (
         404,
         "unknown_voice",
-        "There is no such voice",
+        "Unknown voice",
     )
     errors = body["errors"]
     assert isinstance(errors, dict)
