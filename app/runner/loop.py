@@ -119,9 +119,8 @@ class ServingLoop:
 
     def _submit(self, attempt: Attempt) -> None:
         engine = self._state.engine
-        if engine is None:
-            raise EngineLostError("there is no engine")
-        attempt.begin(engine)
+        if engine is not None:
+            attempt.begin(engine)
 
     def _tick(self) -> None:
         engine = self._state.engine
