@@ -78,6 +78,7 @@ async function json(path) {
 
 async function checked(answer) {
   if (answer.ok) return answer;
+  if (answer.status === 401) throw new ServiceError("unauthorized"); // it has another code under /v1
   const seconds = Number.parseInt(answer.headers.get("Retry-After"), 10);
   const body = await answer.json().catch(() => ({ detail: `HTTP ${answer.status}` }));
   throw told(body, Number.isNaN(seconds) ? null : seconds);

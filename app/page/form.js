@@ -16,7 +16,6 @@ export class Form {
   #example = "";
   #voice;
   #most;
-  #speed;
 
   /**
    * @param {import("./stored.js").StoredVoices} stored
@@ -24,13 +23,12 @@ export class Form {
    */
   constructor(stored, facts) {
     this.#most = facts.max_text_chars;
-    this.#speed = facts.speed;
     this.#voice = new ClipPicker(find("#voice"), "spk_audio", stored, facts);
     this.emotion = new Emotion(stored, facts);
     find("#format").append(
       ...facts.formats.map((format) => make("option", { value: format }, formatName(format))),
     );
-    this.#offerSpeed();
+    this.#offerSpeed(facts.speed);
     this.#text.addEventListener("input", () => this.#count());
     this.#text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -65,19 +63,15 @@ export class Form {
       text,
       voice,
       emotion,
-      speed: this.#speed ? Number(find("#speed").value) : 1,
+      speed: Number(find("#speed").value),
       seed: seed ? Number(seed) : null,
       format: find("#format").value,
     };
   }
 
-  #offerSpeed() {
-    if (!this.#speed) return;
+  #offerSpeed({ min, max }) {
     const input = find("#speed");
-    input.min = this.#speed.min;
-    input.max = this.#speed.max;
-    input.value = 1;
-    find("#speed-option").hidden = false;
+    Object.assign(input, { min, max, value: 1 });
     showNumber(input, "×");
   }
 

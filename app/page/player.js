@@ -2,6 +2,8 @@
 import { find } from "./dom.js";
 import { Live } from "./live.js";
 
+const END_SECONDS = 0.05; // so near to its end a file counts as heard
+
 /**
  * Something to play: `live` while it is being made, `url` once it is whole.
  * @typedef {{live: Live|null, url: string|null, seconds: number}} Track
@@ -52,6 +54,7 @@ export class Player extends EventTarget {
       this.#changed();
     } else if (track.url) {
       if (track !== this.#track) this.#load(track, 0);
+      if (this.#audio.currentTime >= track.seconds - END_SECONDS) this.#audio.currentTime = 0;
       void this.#play();
     }
   }
@@ -71,7 +74,7 @@ export class Player extends EventTarget {
     const sounding = this.playing(track);
     if (track !== this.#track || track.live) this.#load(track, seconds);
     else this.#audio.currentTime = seconds;
-    if (sounding) void this.#play();
+    if (sounding && seconds < track.seconds - END_SECONDS) void this.#play();
     this.#tick();
   }
 
@@ -122,9 +125,6 @@ export class Player extends EventTarget {
 
   async #play() {
     try {
-      if (this.#audio.ended || this.#audio.currentTime >= this.#track.seconds - 0.05) {
-        this.#audio.currentTime = 0;
-      }
       await this.#audio.play();
     } catch (error) {
       if (error.name !== "AbortError") this.dispatchEvent(new Event("unplayable"));

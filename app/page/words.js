@@ -35,10 +35,11 @@ export function language() {
   return current;
 }
 
-/** A text with its places `{name}` filled; an unknown key is the text itself. */
+/** A text with its places `{name}` filled; a key that nobody knows is the text itself. */
 export function say(key, values = {}) {
   const text = WORDS[current][key] ?? en[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => shown(values[name]));
+  // What the service says may hold braces of its own.
+  return text.replace(/\{(\w+)\}/g, (place, part) => (part in values ? shown(values[part]) : place));
 }
 
 function shown(value) {

@@ -53,12 +53,12 @@ class PageFacts:
 
     def as_json(self) -> dict[str, Any]:
         """The facts, with what is the same for every server."""
-        speed = next((option for option in OPTIONS if option.name == "speed"), None)
+        speed = next(option for option in OPTIONS if option.name == "speed")
         return {
             **asdict(self),
             "emotions": EMOTIONS,
             "formats": FORMATS,
-            "speed": None if speed is None else {"min": speed.minimum, "max": speed.maximum},
+            "speed": {"min": speed.minimum, "max": speed.maximum},
         }
 
 

@@ -68,7 +68,7 @@ def openai_type(status: int) -> str:
 def _message(error: ApiError) -> str:
     """One text with what our shape says in several places."""
     told = [
-        f"{sentence}" if name == "_schema" else f"{name}: {sentence}"
+        sentence if name == "_schema" else f"{name}: {sentence}"
         for name, sentences in (error.errors or {}).items()
         for sentence in _sentences(sentences)
     ]

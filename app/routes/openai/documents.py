@@ -114,7 +114,10 @@ def _models_operation(name: str, summary: str, schema: str) -> dict[str, Any]:
         "tags": ["openai"],
         "operationId": f"openai_{name}",
         "summary": summary,
-        "responses": {"200": answer(summary, {"application/json": {"schema": ref(schema)}})},
+        "responses": {
+            "200": answer(summary, {"application/json": {"schema": ref(schema)}}),
+            "429": _error("Rate limit reached", retry=True),
+        },
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
+from app.routes.receive import admit
 from app.services import services
 from app.web.errors import ApiError
 
@@ -19,14 +20,14 @@ bp = Blueprint("openai_models", __name__)
 @bp.get("/v1/models")
 def models() -> Response:
     """All names, each as OpenAI describes a model."""
-    services().authenticator.identify(request)
+    admit(services())
     return jsonify({"object": "list", "data": [_model(name) for name in _names()]})
 
 
 @bp.get("/v1/models/<name>")
 def model(name: str) -> Response:
     """One of them."""
-    services().authenticator.identify(request)
+    admit(services())
     if name not in _names():
         errors = {"model": ["There is no such model; /v1/models lists all names."]}
         raise ApiError(404, "model_not_found", "Unknown model", errors=errors)

@@ -164,6 +164,24 @@ def test_debug_lines_have_no_paths_and_no_id_of_another_request(server: Server) 
     assert "id-" not in refusal
 
 
+@pytest.mark.parametrize(
+    ("begun", "form"),
+    [
+        (b"POST /tts HTTP/1.1\r\nHost: a\r\n", {"error", "detail", "request_id"}),
+        (b"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\n", {"error"}),
+        (b"POST /v1/audio/sp", {"error"}),
+        (b"PO", {"error", "detail", "request_id"}),
+    ],
+)
+def test_a_head_that_does_not_come_is_answered_in_the_form_of_its_path(
+    server: Server, begun: bytes, form: set[str]
+) -> None:
+    with closing(connect(server, begun)) as connection:
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408")
+    assert set(json.loads(body)) == form
+
+
 def test_a_pipelined_request_is_served(server: Server) -> None:
     two = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n" * 2
     with closing(connect(server, two + b"GET /nowhere HTTP/1.1\r\nHost: a\r\n")) as connection:

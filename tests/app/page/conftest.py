@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import av
@@ -44,6 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=CHROMIUM,
@@ -56,6 +58,15 @@ def browser() -> Iterator[Browser]:
         )
         yield launched
         launched.close()
+
+
+class Site(Protocol):
+    """Where the page is."""
+
+    @property
+    def url(self) -> str:
+        """Without a slash at its end."""
+        ...
 
 
 @dataclass
@@ -106,7 +117,7 @@ def visit(browser: Browser) -> Iterator[Visitor]:
         visits: list[Visit] = []
 
         def open_page(
-            server: Server,
+            server: Site,
             *,
             size: tuple[int, int] = DESKTOP,
             script: str = "",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import soundfile
 from playwright.sync_api import expect
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.serving import make_server
 
-from tests.app.conftest import wave_bytes
+from tests.app.conftest import AppMaker, wave_bytes
 from tests.app.gunicorn_server import Server, wait_for
 from tests.app.page.conftest import (
     BROWSER_TEST,
@@ -109,8 +115,12 @@ def test_the_command_does_the_same(server: Server, visit: Visitor, tmp_path: Pat
     speak(page, 'It\'s "here": @100% of $HOME;\n\\and 你好')
     finished(page)
     expected = save(page, tmp_path).read_bytes()
-    command = page.locator(".result code").text_content()
-    assert command is not None
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(".command summary").click()
+    page.locator(".copy").click()
+    expect(page.locator(".copy")).to_have_attribute("data-say", "copied")
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert command == page.locator(".result code").text_content()
     folder = tmp_path / "shell"
     folder.mkdir()
     (folder / name).write_bytes(clip)
@@ -169,3 +179,46 @@ def test_the_last_ten_are_kept(server: Server, visit: Visitor) -> None:
     # An old one can still be heard.
     page.locator(".result .toggle").last.click()
     until(page, "document.querySelector('#audio').currentTime > 0")
+
+
+def test_a_long_file_is_heard_to_its_end(server: Server, visit: Visitor) -> None:
+    """More than half a minute ahead of what is heard, the page decodes less often."""
+    page = visit(server)
+    page.locator("#format").select_option("opus")
+    speak(page, "\n".join(["hum " * 50] * 24))
+    finished(page)
+    expect(page.locator(".time")).to_have_text(re.compile(r"^0:\d\d / 0:52$"))
+    decoded = "document.querySelector('.wave').getAttribute('aria-valuemax')"
+    assert float(page.evaluate(decoded)) == pytest.approx(24 * 2 + 23 * 0.2, abs=0.1)
+    slider = page.locator(".wave")
+    slider.press("End")
+    until(page, "Math.abs(document.querySelector('#audio').currentTime - 52.6) < 0.1")
+    slider.press("ArrowLeft")
+    page.locator(".toggle").click()
+    until(page, "document.querySelector('#audio').ended")
+
+
+def test_it_works_behind_a_path_prefix(make_app: AppMaker, visit: Visitor, tmp_path: Path) -> None:
+    app = make_app(voices_dir=str(tmp_path / "voices"))
+    mounted = DispatcherMiddleware(NotFound(), {"/deep/speech": app})
+    http = make_server("127.0.0.1", 0, mounted, threaded=True)
+    thread = threading.Thread(target=http.serve_forever)
+    thread.start()
+    try:
+        page = visit(Place(f"http://127.0.0.1:{http.server_port}/deep/speech"))
+        page.locator("#voice .listen").first.click()
+        speak(page, "Below a path.")
+        finished(page)
+        assert "/deep/speech/tts/stream'" in (page.locator(".result code").text_content() or "")
+        page.context.close()
+    finally:
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+@dataclass(frozen=True)
+class Place:
+    """An address of the page."""
+
+    url: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from indextts.stages.text.glossary import Language
 from indextts.stages.text.natural import chinese_numbers, english_numbers
@@ -50,7 +51,14 @@ _HASHTAG = re.compile(r"#(?P<name>[A-Za-z][A-Za-z0-9_]{0,60})")
 _DOTTED = re.compile(
     r"(?P<all>[A-Za-z_][A-Za-z0-9_]{0,60}(?:\.[a-z_][A-Za-z0-9_]{0,60}){1,6})(?P<call>\(\))?(?![A-Za-z0-9_])"
 )
+_GROUPS = r"[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,7}"
+_IPV6 = re.compile(
+    rf"(?P<all>(?P<first>{_GROUPS})?(?P<gap>::)?(?P<last>(?<=::){_GROUPS}(?:(?:\.\d{{1,3}}){{3}})?)?)"
+    r"(?P<length>/\d{1,3})?(?![0-9A-Za-z:]|\.\d)"
+)
 _SPLIT = re.compile(r"[A-Za-z]+|\d+|.", re.DOTALL)
+_IPV6_PARTS = re.compile("::|.")
+_HAS_DIGIT = re.compile("[0-9]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -62,12 +70,14 @@ class SignNames:
         names: sign -> its name.
         port: in front of a port's number.
         handle, hashtag: in front of a name.
+        double: in front of the name of a sign that is there twice.
     """
 
     names: Mapping[str, str]
     port: str
     handle: str
     hashtag: str
+    double: str
 
 
 SIGNS: Mapping[Language, SignNames] = {
@@ -96,6 +106,7 @@ SIGNS: Mapping[Language, SignNames] = {
         port="port",
         handle="at",
         hashtag="hashtag",
+        double="double",
     ),
     "zh": SignNames(
         {
@@ -122,6 +133,7 @@ SIGNS: Mapping[Language, SignNames] = {
         port="端口",
         handle="艾特",
         hashtag="",
+        double="双",
     ),
 }
 
@@ -178,6 +190,27 @@ def _plausible(host: str) -> bool:
     )
 
 
+def _ipv6(match: re.Match[str], language: Language) -> str | None:
+    """Signs one by one, for what the standard library takes for an address (RFC 4291)."""
+    text = match["all"]
+    if not _HAS_DIGIT.search(text) or text.count(":") < 2:
+        return None  # "a::b" is a name of C++
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return None
+    names = SIGNS[language].names
+    words = []
+    for part in _IPV6_PARTS.findall(text):
+        if part == "::":
+            words.append(f"{SIGNS[language].double} {names[':']}")
+        else:
+            words.append(names.get(part) or _digits(part, language) or part)
+    if match["length"]:
+        words.append(f"{names['/']} {_cardinal(match['length'][1:], language)}")
+    return " ".join(words)
+
+
 def _handle(match: re.Match[str], language: Language) -> str:
     name = " ".join(_CAMEL.split(match["name"]))
     return f"{SIGNS[language].handle} {spell_address(name, language)}".strip()
@@ -204,6 +237,17 @@ def address_rules(language: Language) -> tuple[Rule, ...]:
         return spell_address(match["all"], language)
 
     return (
+        Rule(
+            "address of IPv6",
+            _IPV6,
+            lambda match: _ipv6(match, language),
+            {
+                "Ping fe80::1a2 now": "Ping f e eight zero double colon one a two now",
+                "use std::vector": "use std, vector",
+            }
+            if english
+            else {"地址是fe80::1。": "地址是f e 八 零 双 冒号 一."},
+        ),
         Rule(
             "mail address",
             _MAIL,

@@ -11,6 +11,16 @@ _ISO = re.compile(
     r"(?P<year>[12]\d{3})(?P<dash>[-/.])(?P<month>0?[1-9]|1[0-2])(?P=dash)(?P<day>0?[1-9]|[12]\d|3[01])(?![\d.]|-\d)"
     r"(?:T(?=\d))?"
 )
+_DAY = re.compile(
+    r"(?P<month>0?[1-9]|1[0-2])/(?P<day>0?[1-9]|[12]\d|3[01])(?![\dA-Za-z%/]|[.,:-]\d)"
+)
+# What makes a date of 3/4, which is a fraction elsewhere.
+_DAY_CUE = re.compile(
+    r"(?:日期|截止|截至|生日|定在|定于|改到|延期到|推迟到)[日是为到至于:：, ]{0,3}$"
+)
+_TIME_BEHIND = re.compile(
+    r" ?[（(]?(?:周|星期|礼拜)[一二三四五六日天]| ?(?:上午|下午|中午|晚上|早上|凌晨)"
+)
 _YEAR_SPAN = re.compile(
     r"(?P<first>[12]\d{3})年?(?: ?[-–—~] ?|到|至)(?P<last>[12]\d{3}|\d{2})(?=年)"
 )
@@ -46,6 +56,12 @@ def _iso(match: re.Match[str]) -> str:
     month, day = match["month"].lstrip("0"), match["day"].lstrip("0")
     tail = "," if match[0].endswith("T") else ""
     return f"{digits(match['year'])}年{cardinal(month)}月{cardinal(day)}日{tail}"
+
+
+def _numeric_day(match: re.Match[str]) -> str | None:
+    if not (_DAY_CUE.search(before(match, 10)) or _TIME_BEHIND.match(after(match, 6))):
+        return None
+    return f"{_plain(match['month'])}月{_plain(match['day'])}日"
 
 
 def _year_span(match: re.Match[str]) -> str:
@@ -134,6 +150,16 @@ TIME_RULES: tuple[Rule, ...] = (
         {
             "于2024-01-15发布": "于二零二四年一月十五日发布",
             "截至2024/3/5": "截至二零二四年三月五日",
+        },
+    ),
+    Rule(
+        "day",
+        _DAY,
+        _numeric_day,
+        {
+            "截止日期：3/4": "截止日期,三月四日",
+            "3/4（周一）开会": "三月四日周一开会",
+            "3/4的人": "四分之三的人",
         },
     ),
     Rule(

@@ -48,6 +48,25 @@ _ISO = re.compile(
 _NUMERIC = re.compile(
     r"(?P<a>[0-3]?\d)(?P<dash>[-/.])(?P<b>[0-3]?\d)(?P=dash)(?P<year>[12]\d{3}|\d{2})(?!\d|[-/.]\d)"
 )
+_NUMERIC_DAY = re.compile(
+    r"(?P<a>0?[1-9]|[12]\d|3[01])/(?P<b>0?[1-9]|[12]\d|3[01])(?![\dA-Za-z%/°\"'²³]|[.,:-]\d)"
+)
+# What makes a date of 3/4, which is a fraction elsewhere: a word in front of it, or a time behind.
+_DAY_CUE = re.compile(
+    r"\b(?:due|dated?|deadline|until|till|since|scheduled|effective|as of|week of|birthday|RSVP|"
+    rf"released|arriv(?:es?|ed|ing)|{alternatives((*DAYS, *DAYS.values()))})"
+    r"(?: is| was| for| by| on|\.|:|,)* \(?$",
+    re.IGNORECASE,
+)
+_ON = re.compile(r"\bon $", re.IGNORECASE)
+_TIME_BEHIND = re.compile(
+    r",? (?:at|@) (?:\d|noon|midnight)|,? (?:[01]?\d|2[0-4])(?::[0-5]\d| ?[ap]\.?m)"
+)
+_ENDS_THERE = re.compile(r"[.,;!?)]|\s*$|[\n\r]| (?:and|or|but|because|when|if) ")
+_GOES_ON = re.compile(
+    r"[ -](?:of|in\b|inch|foot|feet|cup|tea|table|tsp|tbsp|ounce|oz|pound|lb|mile|hour|full|way"
+    r"|the\b|time|size|length)"
+)
 _MONTH_DAY = re.compile(
     rf"{_MONTH}\.? {_DAY}(?P<range> ?[-–] ?(?P<last>[0-3]?\d)(?!\d))?(?:,? {_YEAR})?"
 )
@@ -122,6 +141,18 @@ def _numeric(match: re.Match[str]) -> str | None:
     if len(full) == 2:
         full = ("19" if int(full) > 50 else "20") + full
     return _date(month_name[month], str(day), full)
+
+
+def _numeric_day(match: re.Match[str]) -> str | None:
+    front, behind = before(match, 40), after(match)
+    if _GOES_ON.match(behind):
+        return None
+    cued = _DAY_CUE.search(front) or _TIME_BEHIND.match(behind)
+    if not cued and not (_ON.search(front) and _ENDS_THERE.match(behind)):
+        return None
+    first, second = int(match["a"]), int(match["b"])
+    month, day = (second, first) if first > 12 else (first, second)
+    return _date(month_name[month], str(day), None) if month <= 12 else None
 
 
 def _month_day(match: re.Match[str]) -> str | None:
@@ -220,6 +251,17 @@ TIME_RULES: tuple[Rule, ...] = (
             "due 03/15/2024": "due March fifteenth, twenty twenty four",
             "due 15/03/2024": "due March fifteenth, twenty twenty four",
             "due 1.5.2024": "due May first, twenty twenty four",
+        },
+    ),
+    Rule(
+        "day in numbers",
+        _NUMERIC_DAY,
+        _numeric_day,
+        {
+            "due 3/4.": "due March fourth.",
+            "on 3/4 at 10am": "on March fourth at ten a m",
+            "add 3/4 cup": "add three quarters cup",
+            "on 3/4 of all days": "on three quarters of all days",
         },
     ),
     Rule(

@@ -1,6 +1,6 @@
 """The natural reader: a text as a person would read it aloud.
 
-    characters -> markup -> languages -> one pass of rules -> marks
+    characters -> markup -> decimal commas -> languages -> one pass of rules -> marks
 
 Each step knows where in the source its text comes from; a rule looks at one place of the text and
 reads a bounded stretch, so that the work is linear in the text.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from indextts.stages.text.characters import CharacterFolder
 from indextts.stages.text.glossary import Glossary, Language
 from indextts.stages.text.marks import join_marks, read_mark
+from indextts.stages.text.natural.decimals import with_points
 from indextts.stages.text.natural.grammar import Tables, tables_of
 from indextts.stages.text.natural.languages import LanguageRuns, language_runs
 from indextts.stages.text.natural.markup import strip_markup
@@ -33,9 +34,10 @@ _CHECK_EVERY = 16
 _NUMBER_SIGNS = frozenset("-–−+±~≈<>≤≥$€£¥₩₹₽#(.'")
 _SUM_SIGNS = frozenset("-–—~−+÷×*=/<>≤≥≠≈")
 _ADDRESS_SIGNS = frozenset(".@:/_-+\\")
-# A mail address or a host that begins with a digit.
+# A mail address, a host or an address of IPv6 that begins with a digit.
 _ADDRESS_AHEAD = re.compile(
     r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9]|[A-Za-z0-9-]{2,40}(?:\.[A-Za-z0-9-]{1,40}){0,3}\.[a-z]{2}"
+    r"|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{0,4}:"
 )
 _CURRENCY_WORDS = frozenset(
     listed("US A C S HK NT CN Rs JP USD EUR GBP RMB CNY JPY CAD AUD HKD KRW INR CHF")
@@ -54,6 +56,7 @@ november december ad
     )
 )
 _ROMAN = frozenset("IVXL")
+_GREEK_WORD = re.compile("[\u0370-\u03ff\u1f00-\u1fff]{3}")
 
 
 class NaturalReader:
@@ -76,7 +79,7 @@ class NaturalReader:
             text: any text without half surrogates.
             check: asked every few words; raises what ends the work.
         """
-        tracked = strip_markup(self._folder.fold(text))
+        tracked = with_points(strip_markup(self._folder.fold(text)))
         runs = language_runs(tracked.text, check)
         return list(join_marks(self._spans(tracked, runs, check)))
 
@@ -164,7 +167,11 @@ def _sign_rules(text: str, at: int, tables: Tables) -> Iterator[Rule]:
         yield from tables.sums
     if sign in _NUMBER_SIGNS and not (front.isascii() and front.isalnum() and sign in "-–.'("):
         yield from tables.numbers
-    if sign in "@#/\\.~" and not front.isalnum() and at + 1 < len(text):
+    if (
+        (sign in "@#/\\.~" or text.startswith("::", at))
+        and not front.isalnum()
+        and at + 1 < len(text)
+    ):
         yield from tables.addresses
 
 
@@ -175,11 +182,16 @@ def _sign(text: str, at: int, tables: Tables) -> tuple[int, str, Kind] | None:
         return mark
     sign = text[at]
     name = tables.signs.get(sign, "")
-    if sign.isalpha() and not name:
+    if sign.isalpha() and (not name or _in_greek_word(text, at)):
         return None
     if sign == "/" and text[at - 1 : at + 2] == " / ":
         name = ","  # between verses
     return at + 1, name or " ", Kind.PAUSE if name == "," else Kind.READING
+
+
+def _in_greek_word(text: str, at: int) -> bool:
+    """Whether a letter is one of a Greek word, and not a symbol."""
+    return bool(_GREEK_WORD.search(text, max(0, at - 2), at + 3))
 
 
 def _span(tracked: Tracked, begin: int, end: int, words: str, kind: Kind) -> Span:

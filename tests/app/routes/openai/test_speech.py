@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from app import create_app
 from app.clips.decode import ClipLimits, decode_audio
+from app.factory import start_engine
 from app.routes.openai.events import DELTA_BYTES
 from app.services import services_of
 from app.speech.order import SpeechOrder
-from tests.app.conftest import AppMaker
+from tests.app.conftest import BASE, AppMaker, wait_until
 
 LIMITS = ClipLimits(max_bytes=1 << 20, max_seconds=60.0, max_channels=1)
 PATH = "/v1/audio/speech"
@@ -29,8 +32,9 @@ TWO = "first\nsecond"
 TWO_SECONDS = 0.15 + 0.2 + 0.16
 
 
-def speak(client: FlaskClient, **fields: Any) -> TestResponse:
-    return client.post(PATH, json={"input": TWO, **fields}, buffered=False)
+def speak(client: FlaskClient, *, read: bool = True, **fields: Any) -> TestResponse:
+    """Send a body; without `read` a streamed answer is still to be read."""
+    return client.post(PATH, json={"input": TWO, **fields}, buffered=read)
 
 
 def error_of(answer: TestResponse) -> dict[str, Any]:
@@ -52,6 +56,20 @@ def events_of(answer: TestResponse) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def shared_app() -> Flask:
+    """One for all tests that leave nothing behind."""
+    app = create_app(BASE)
+    start_engine(app)
+    wait_until(lambda: services_of(app).runner.status().status == "healthy")
+    return app
+
+
+@pytest.fixture
+def client(shared_app: Flask) -> FlaskClient:
+    return shared_app.test_client()
+
+
 @pytest.fixture
 def order_of(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Sends a body and gives the order that became of it."""
@@ -67,7 +85,6 @@ def order_of(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def send(**fields: Any) -> SpeechOrder:
         answer = speak(client, **fields)
-        answer.get_data()
         assert taken, answer.get_data(as_text=True)
         return taken.pop()
 
@@ -355,7 +372,7 @@ def test_an_unknown_voice_lists_the_names(client: FlaskClient) -> None:
     ],
 )
 def test_bodies(client: FlaskClient, data: bytes, kind: str | None, status: int) -> None:
-    answer = client.post(PATH, data=data, content_type=kind)
+    answer = client.post(PATH, data=data, content_type=kind, buffered=True)
     assert answer.status_code == status
     if status != 200:
         assert error_of(answer)["type"] == "invalid_request_error"
@@ -373,13 +390,17 @@ def test_keys(make_app: AppMaker) -> None:
     error = error_of(refused)
     assert (error["type"], error["code"]) == ("authentication_error", "invalid_api_key")
     headers = {"Authorization": "Bearer right"}
-    assert client.post(PATH, json={"input": "hi"}, headers=headers).status_code == 200
+    assert (
+        client.post(PATH, json={"input": "hi"}, headers=headers, buffered=True).status_code == 200
+    )
     assert client.get("/v1/models").status_code == 401
 
 
 def test_any_key_will_do_where_there_are_none(client: FlaskClient) -> None:
     headers = {"Authorization": "Bearer sk-anything"}
-    assert client.post(PATH, json={"input": "hi"}, headers=headers).status_code == 200
+    assert (
+        client.post(PATH, json={"input": "hi"}, headers=headers, buffered=True).status_code == 200
+    )
 
 
 def test_the_rate_limit_counts_it(make_app: AppMaker) -> None:
@@ -426,11 +447,9 @@ def test_what_a_repetition_does_not_heal_is_not_to_be_repeated(
 # -- what every streaming route has ----------------------------------------------------------------
 
 
-def test_metrics_know_the_route(client: FlaskClient) -> None:
-    answer = speak(client)
-    size = len(answer.get_data())
-    answer.close()
-    assert size
+def test_metrics_know_the_route(make_app: AppMaker) -> None:
+    client = make_app().test_client()
+    assert speak(client).get_data()
     text = client.get("/metrics").get_data(as_text=True)
     label = 'indextts_http_requests_total{code="200",method="POST",route="/v1/audio/speech"} 1.0'
     assert label in text
@@ -439,7 +458,7 @@ def test_metrics_know_the_route(client: FlaskClient) -> None:
 
 def test_a_stream_takes_a_place(make_app: AppMaker) -> None:
     app = make_app(queue_size=0)  # two streams, of which a caller may have one
-    unread = speak(app.test_client())
+    unread = speak(app.test_client(), read=False)
     refused = speak(app.test_client())
     assert (refused.status_code, error_of(refused)["code"]) == (429, "streams_full")
     unread.close()

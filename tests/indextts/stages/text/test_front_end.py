@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indextts.errors import ConfigError, ModelFileError, TextError
+from indextts.request import Normalization
 from indextts.stages.text import (
     Segment,
     TextFrontEnd,
@@ -35,6 +36,36 @@ def test_segments(front_end: TextFrontEnd, tokenizer: Tokenizer) -> None:
     assert result.unknown == ("д",)
     for segment in result.segments:
         assert list(segment.ids) == tokenizer.ids(segment.pieces)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "Привет",
+        "καλημερα",
+        "Ωμέγα",
+        "مرحبا",
+        "שלום",
+        "こんにちは",
+        "カタカナ",
+        "안녕하세요",
+        "สวัสดี",
+        "हिन्दी",
+    ],
+)
+@pytest.mark.parametrize("reader", ["natural", "off"])
+def test_other_scripts_are_lost_aloud(
+    front_end: TextFrontEnd, word: str, reader: Normalization
+) -> None:
+    result = front_end.segments(f"hello {word} world", normalization=reader)
+    assert [segment.spoken_text for segment in result.segments] == ["hello world"]
+    assert result.unknown == tuple(dict.fromkeys(c for c in word if c.isalnum()))
+    assert result.warnings()[0].startswith("characters that the model does not know: " + word[0])
+
+
+def test_a_greek_letter_is_a_symbol(front_end: TextFrontEnd) -> None:
+    (segment,) = front_end.segments("hello α and Δx").segments
+    assert segment.spoken_text == "hello alpha and delta x"
 
 
 def test_short_segments_make_up_the_text(front_end: TextFrontEnd) -> None:
