@@ -150,6 +150,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             verbalizer=settings.verbalizer,
             normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
+            max_batch="auto" if settings.max_batch == "auto" else int(settings.max_batch),
         )
         return engine_factory(settings.engine)(options)
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import Literal, Protocol, cast
 
 from indextts import __version__ as VERSION
 from indextts.errors import (
@@ -83,7 +82,7 @@ __all__ = [
     "RequestError",
     "SamplingChanges",
     "SegmentAudio",
-    "SpeechStream",
+    "Speaking",
     "StageSeconds",
     "SynthesisRequest",
     "TextError",
@@ -109,8 +108,8 @@ class CacheStats(Protocol):
     def entries(self) -> int: ...
 
 
-class SpeechStream(Protocol):
-    """What the service uses of :class:`indextts.stream.SpeechStream`."""
+class Speaking(Protocol):
+    """What the service uses of :class:`indextts.stream.Speaking`."""
 
     @property
     def seed(self) -> int: ...
@@ -118,16 +117,18 @@ class SpeechStream(Protocol):
     def warnings(self) -> tuple[str, ...]: ...
     @property
     def seconds(self) -> StageSeconds: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def error(self) -> Exception | None: ...
 
-    def __iter__(self) -> Iterator[SegmentAudio]: ...
-    def __next__(self) -> SegmentAudio: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def take(self) -> Sequence[SegmentAudio]:
+        """The segments that have become ready since the last call."""
+        ...
+
+    def close(self) -> None:
+        """End the work."""
+        ...
 
 
 class Engine(Protocol):
@@ -136,8 +137,12 @@ class Engine(Protocol):
     @property
     def facts(self) -> ModelFacts: ...
 
-    def stream(self, request: SynthesisRequest, control: Control | None = None) -> SpeechStream:
-        """Speak, segment by segment; asks `control` in every step."""
+    def submit(self, request: SynthesisRequest, control: Control | None = None) -> Speaking:
+        """Let a request take part in the work; asks `control` in every round."""
+        ...
+
+    def tick(self) -> bool:
+        """One round of work for all that was submitted."""
         ...
 
     def cache_stats(self) -> CacheStats:
@@ -160,6 +165,7 @@ class EngineOptions:
     verbalizer: str
     normalization: str
     cache_bytes: int
+    max_batch: int | Literal["auto"] = "auto"
 
 
 EngineFactory = Callable[[EngineOptions], Engine]
@@ -197,6 +203,7 @@ def _load_indextts2(options: EngineOptions) -> Engine:
         verbalizer=options.verbalizer,
         normalization=options.normalization,
         cache_bytes=options.cache_bytes,
+        max_batch=options.max_batch,
     )
 
 

@@ -1,19 +1,17 @@
-"""The serving loop: takes jobs from the queue and tells their channels what the engine makes."""
+"""The serving loop: takes jobs from the queue, drives the engine, and tells the jobs' channels what
+it makes.  Jobs that run together share the model's steps."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from app.request_id import use_request_id
 from app.runner.admission import Admission
-from app.runner.channel import Completed, Failed, JobEvent
+from app.runner.attempt import Attempt
+from app.runner.channel import Failed, JobEvent
 from app.runner.engine import (
     CancelledError,
-    Control,
-    Progress,
     is_out_of_memory,
     poisons_device,
     release_memory,
@@ -64,116 +62,136 @@ class ServingLoop:
         self._count_out_of_memory = count_out_of_memory
         self._give_up = give_up
         self._changed = changed
+        self._attempts: list[Attempt] = []
         self._broken: str | None = None
 
     def run(self) -> None:
-        """Serve one job after the other; returns once the queue is closed."""
-        while (job := self._admission.next()) is not None:
-            last: JobEvent
+        """Serve jobs, as many at once as the engine takes; returns once the queue is closed."""
+        while self._take_in():
             try:
-                with use_request_id(job.request_id):
-                    last = self._serve(job)
+                self._tick()
             except Exception as error:
                 # Without this thread nobody would ever be answered again.
                 log.exception("The engine thread met an unexpected error")
-                last = Failed(error)
-            self._admission.done(job, last)
-            # Told first: whoever has the answer finds it counted.
-            self._changed()
-            job.events.put(last)
+                for attempt in tuple(self._attempts):
+                    self._end(attempt, self._failed(error))
+            for attempt in tuple(self._attempts):
+                # Another's failure may have ended it.
+                if attempt in self._attempts:
+                    self._look_after(attempt)
             if self._broken is not None:
                 self._give_up(self._broken)
 
-    def _serve(self, job: Job) -> JobEvent:
-        """Serve a job; the result is its last event."""
+    def _take_in(self) -> bool:
+        """Let jobs in that the engine has room for; False once the queue is closed."""
+        while len(self._attempts) < self._room():
+            job = self._admission.next(wait=not self._attempts)
+            if job is None:
+                break
+            with use_request_id(job.request_id):
+                self._begin(Attempt(job))
+        return not self._admission.closed
+
+    def _room(self) -> int:
+        """How many jobs may run at once: each has one segment of the model's steps at least."""
+        engine = self._state.engine
+        return 1 if engine is None else engine.facts.max_batch or 1
+
+    def _begin(self, attempt: Attempt) -> None:
+        """Submit a job, unless nobody waits for it any more."""
+        self._attempts.append(attempt)
+        try:
+            last = self._pointless(attempt.job)
+            if last is None:
+                self._changed()
+                self._submit(attempt)
+        except Exception as error:
+            last = self._failed(error)
+        if last is not None:
+            self._end(attempt, last)
+
+    def _pointless(self, job: Job) -> JobEvent | None:
         if job.unwanted:
             return Failed(ClientGoneError("gone while queued"))
         if job.overdue:
             return Failed(QueueTimeoutError(self._admission.retry_after()))
-        self._changed()
-        try:
-            return self._synthesize(job)
-        except CancelledError:
-            return Failed(ClientGoneError("gone while running"))
-        except Exception as error:
-            if not poisons_device(error):
-                return Failed(error)
-            log.exception("The device is broken by this error; the worker will restart")
-            self._broken = "The device does not answer correctly any more."
-            return Failed(EngineLostError("device error"))
+        return None
 
-    def _synthesize(self, job: Job) -> Completed:
-        """Two attempts on the GPU, then one on the CPU, with the memory freed in between."""
-        attempt = _Attempt(job)
-        for count in range(1, ATTEMPTS + 1):
+    def _submit(self, attempt: Attempt) -> None:
+        engine = self._state.engine
+        if engine is None:
+            raise EngineLostError("there is no engine")
+        attempt.begin(engine)
+
+    def _tick(self) -> None:
+        engine = self._state.engine
+        if engine is not None and self._attempts:
+            engine.tick()
+
+    def _look_after(self, attempt: Attempt) -> None:
+        """Pass on what a job's engine has made, and end or repeat the job where it has ended."""
+        last: JobEvent | None
+        failure: Exception | None = None
+        with use_request_id(attempt.job.request_id):
             try:
-                return attempt.run(self._state)
+                last = attempt.pass_on()
             except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                log.warning("Out of memory (attempt %d)", count)
-                self._count_out_of_memory()
-                failure = error
-            # Behind the handler: inside it, the error would keep the tensors alive.
-            if (engine := self._state.engine) is not None:
-                engine.release_memory()
-            del engine
-            release_memory(failure)
+                last, failure = None, error
+            if failure is not None:
+                # Behind the handler: inside it, the error would keep the tensors alive.
+                last = self._repeat(attempt, failure)
+            if last is not None:
+                self._end(attempt, last)
+
+    def _repeat(self, attempt: Attempt, error: Exception) -> JobEvent | None:
+        """Two attempts on the GPU, then one on the CPU; the last event where all is in vain."""
+        if not is_out_of_memory(error):
+            return self._failed(error)
+        attempt.failures += 1
+        self._count_out_of_memory()
+        log.warning("Out of memory (attempt %d)", attempt.failures)
+        attempt.leave()
+        if (engine := self._state.engine) is not None:
+            engine.release_memory()
+        del engine
+        release_memory(error)
+        if attempt.failures < ATTEMPTS:
+            self._submit(attempt)
+            return None
         if not self._oom_fallback or not self._on_cuda():
-            raise failure
-        if not self._loader.replace_by_cpu(failure):
+            return Failed(error)
+        return self._go_on_with_cpu(error)
+
+    def _go_on_with_cpu(self, cause: Exception) -> JobEvent | None:
+        """All jobs go on with another engine; what their readers have is not made again."""
+        for attempt in self._attempts:
+            attempt.leave()
+        if not self._loader.replace_by_cpu(cause):
             self._broken = "The model could not be loaded; the log says why."
-            raise EngineLostError("no engine after the fallback")
-        return attempt.run(self._state)
+            return Failed(EngineLostError("no engine after the fallback"))
+        for attempt in self._attempts:
+            self._submit(attempt)
+        return None
+
+    def _failed(self, error: Exception) -> Failed:
+        """The last event of a job whose work has failed."""
+        if isinstance(error, CancelledError):
+            return Failed(ClientGoneError("gone while running"))
+        if not poisons_device(error):
+            return Failed(error)
+        if self._broken is None:
+            log.error("The device is broken by this error; the worker restarts", exc_info=error)
+        self._broken = "The device does not answer correctly any more."
+        return Failed(EngineLostError("device error"))
+
+    def _end(self, attempt: Attempt, last: JobEvent) -> None:
+        attempt.leave()
+        self._attempts.remove(attempt)
+        self._admission.done(attempt.job, last)
+        # Told first: whoever has the answer finds it counted.
+        self._changed()
+        attempt.job.events.put(last)
 
     def _on_cuda(self) -> bool:
         engine = self._state.engine
         return engine is not None and (engine.facts.device or "").startswith("cuda")
-
-
-class _Attempt:
-    """A job's way through the engine, which may have to be begun again.
-
-    What was handed out stays handed out: another attempt speaks with the same seed and passes
-    over the segments that the reader has.
-    """
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._request = job.request
-        self._sent = 0
-        self._queue_seconds = time.monotonic() - job.queued_at
-
-    def run(self, state: ModelState) -> Completed:
-        engine, job = state.engine, self._job
-        if engine is None:
-            raise EngineLostError("there is no engine")
-        started = job.last_step = time.monotonic()
-        control = Control(cancelled=self._cancelled, deadline=job.deadline, progress=self._progress)
-        try:
-            with engine.stream(self._request, control) as stream:
-                self._request = replace(self._request, seed=stream.seed)
-                audio_seconds = 0.0
-                for segment in stream:
-                    job.last_step = time.monotonic()
-                    audio_seconds += len(segment.waveform) / segment.sample_rate
-                    if segment.index >= self._sent:
-                        job.events.put(segment)
-                        self._sent += 1
-                return Completed(
-                    seed=stream.seed,
-                    warnings=stream.warnings,
-                    stages=stream.seconds,
-                    queue_seconds=self._queue_seconds,
-                    inference_seconds=time.monotonic() - started,
-                    audio_seconds=audio_seconds,
-                )
-        finally:
-            job.last_step = None
-
-    def _cancelled(self) -> bool:
-        self._job.last_step = time.monotonic()
-        return self._job.unwanted
-
-    def _progress(self, _: Progress) -> None:
-        self._job.last_step = time.monotonic()

@@ -119,7 +119,21 @@ class Settings:
         "auto", "Model", "Number format of the GPT.", choices=("auto", "fp32", "fp16", "bf16")
     )
     deepspeed: str = setting(
-        "auto", "Model", "Whether to use DeepSpeed when it is installed.", choices=("auto", "off")
+        "auto",
+        "Model",
+        "Whether to use DeepSpeed when it is installed; only with INDEXTTS_MAX_BATCH=1.",
+        choices=("auto", "off"),
+    )
+    max_batch: str = setting(
+        "auto",
+        "Model",
+        (
+            "Sentences that share the model's steps, of one request or of several; this many "
+            "requests are spoken at once. `auto`: 4 on a CPU, 1 to 16 on a GPU, as its memory "
+            "allows. With `1` a seed gives the same bytes whatever else is spoken, and DeepSpeed "
+            "can be used."
+        ),
+        check=Check(r"auto|[1-9][0-9]{0,2}", "auto or a number from 1 to 999"),
     )
     verbalizer: str = setting(
         "wetext",

@@ -19,7 +19,6 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
@@ -47,8 +46,12 @@ class Stats:
 class StandInEngine:
     """See the module."""
 
-    def __init__(self, device: str = "cpu", journal: Path | None = None) -> None:
+    def __init__(
+        self, device: str = "cpu", journal: Path | None = None, max_batch: int = 1
+    ) -> None:
         self.device = device
+        self._max_batch = max_batch
+        self._speeches: list[HummedSpeech] = []
         self._journal = journal
         self._calls = 0
         self._oom_left = {"once": 1}
@@ -68,13 +71,23 @@ class StandInEngine:
             model_version="0",
             model_notice="It only hums.",
             sample_rate=RATE,
+            max_batch=self._max_batch,
         )
 
-    def stream(self, request: SynthesisRequest, control: Control | None = None) -> HummedStream:
+    def submit(self, request: SynthesisRequest, control: Control | None = None) -> HummedSpeech:
         self._calls += 1
-        return HummedStream(self, request, control or Control())
+        self._speeches.append(HummedSpeech(self, request, control or Control()))
+        return self._speeches[-1]
 
-    def obey(self, text: str, control: Control) -> None:
+    def tick(self) -> bool:
+        """A step of everybody's; those that take their time take it together."""
+        waits = [speech.advance() for speech in self._speeches if not speech.ended]
+        if any(waits):
+            time.sleep(STEP_SECONDS)
+        self._speeches = [speech for speech in self._speeches if not speech.ended]
+        return bool(self._speeches)
+
+    def obey(self, text: str, control: Control) -> Generator[None, None, None]:
         command, _, value = _command(text).partition(" ")
         _write_past_the_log(command, value)
         if command == "fail":
@@ -100,7 +113,7 @@ class StandInEngine:
                 control.progress(Progress("gpt", done, 100, 0, 0, 1))
             if time.monotonic() >= end and (gate is None or gate.exists()):
                 return
-            time.sleep(STEP_SECONDS)
+            yield
             done += 1
 
     def _gate(self, name: str) -> Path:
@@ -125,7 +138,9 @@ def make(options: EngineOptions) -> StandInEngine:
     if device == "auto":
         device = os.environ.get("INDEXTTS_TEST_DEVICE", "cpu")
     journal = os.environ.get("INDEXTTS_TEST_JOURNAL")
-    return StandInEngine(device, Path(journal) if journal else None)
+    # As many at once as a test asks for; otherwise one after the other.
+    max_batch = 1 if options.max_batch == "auto" else options.max_batch
+    return StandInEngine(device, Path(journal) if journal else None, max_batch)
 
 
 def _write_past_the_log(command: str, value: str) -> None:
@@ -141,14 +156,17 @@ def _command(text: str) -> str:
     return found.group(1) if found else ""
 
 
-class HummedStream:
+class HummedSpeech:
     """A tone for each line of the text; the commands of a line are obeyed before it sounds."""
 
     def __init__(self, engine: StandInEngine, request: SynthesisRequest, control: Control) -> None:
         self._engine = engine
         self._request = request
         self._started = time.monotonic()
-        self._segments = self._hum(control)
+        self._steps = self._hum(control)
+        self._ready: list[SegmentAudio] = []
+        self.ended = False
+        self.error: Exception | None = None
         self.seed = 1234 if request.seed is None else request.seed
         self.warnings = ("unknown character",) if "☃" in request.text else ()
 
@@ -156,19 +174,29 @@ class HummedStream:
     def seconds(self) -> StageSeconds:
         return StageSeconds(gpt=time.monotonic() - self._started)
 
-    def __iter__(self) -> Self:
-        return self
+    def take(self) -> list[SegmentAudio]:
+        ready, self._ready = self._ready, []
+        return ready
 
-    def __next__(self) -> SegmentAudio:
-        return next(self._segments)
+    def close(self) -> None:
+        self._steps.close()
+        self.ended = True
 
-    def __enter__(self) -> Self:
-        return self
+    def advance(self) -> bool:
+        """Make a step; whether it is to take its time."""
+        try:
+            made = next(self._steps)
+        except StopIteration:
+            self.ended = True
+            return False
+        except Exception as error:
+            self.error, self.ended = error, True
+            return False
+        if made is not None:
+            self._ready.append(made)
+        return made is None
 
-    def __exit__(self, *_: object) -> None:
-        self._segments.close()
-
-    def _hum(self, control: Control) -> Generator[SegmentAudio, None, None]:
+    def _hum(self, control: Control) -> Generator[SegmentAudio | None, None, None]:
         text = self._request.text
         self._engine.note("start", text)
         try:
@@ -177,7 +205,8 @@ class HummedStream:
             if limit is not None and sum(map(_seconds_of, lines)) > limit:
                 raise RequestError("more than can be spoken in one request here")
             for index, line in enumerate(lines):
-                self._engine.obey(line, control)
+                for _ in self._engine.obey(line, control):
+                    yield None
                 yield _tone(self._request, line, index, len(lines))
         except BaseException as error:
             self._engine.note(type(error).__name__, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from indextts.sampling import SamplingOptions
-from indextts.stages.decoding.processors import process
+from indextts.stages.decoding.processors import Plan, RowOptions, process
 from indextts.stages.decoding.session import NativeSession
 from tests.indextts.small_models import small_gpt, small_gpt_config
 from training.steps.gpt import code_rows, seen_codes
@@ -51,6 +51,7 @@ def test_seen_codes_are_the_history_of_the_penalty() -> None:
 def test_the_loss_sees_the_scores_that_greedy_beam_decoding_ranks() -> None:
     scores = torch.randn(1, 66, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
     seen = seen_codes(torch.tensor([[5, 6, 7]]), small_gpt_config())[:, 2]
-    greedy = process(scores, seen, SamplingOptions(do_sample=False, num_beams=3))
+    every = [SamplingOptions(do_sample=False, num_beams=3)]
+    greedy = process(scores, seen, RowOptions.of(every, 66), Plan.of(every, 66))
     expected = torch.where(seen, scores * 10.0, scores)
     torch.testing.assert_close(greedy, expected)

@@ -17,6 +17,7 @@ from app.runner.engine import (
     poisons_device,
     release_memory,
 )
+from indextts.utils import device_errors
 from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,7 +78,8 @@ class Cuda:
 
 
 def use_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_loaded_torch", lambda: SimpleNamespace(cuda=Cuda()))
+    for module in (engine, device_errors):
+        monkeypatch.setattr(module, "loaded_torch", lambda: SimpleNamespace(cuda=Cuda()))
 
 
 def test_the_memory_is_that_of_the_engines_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,83 @@
+"""A job's way through the engine, which may have to be begun again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from app.runner.channel import Completed
+from app.runner.engine import Control, Engine, Progress, Speaking
+from app.runner.job import Job
+
+
+class Attempt:
+    """What was handed out stays handed out: a further attempt speaks with the same seed and passes
+    over the segments that the reader has.
+
+    Attributes:
+        job: that is served.
+        failures: how often memory ran out.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.failures = 0
+        self._request = job.request
+        self._speaking: Speaking | None = None
+        self._sent = 0
+        self._audio_seconds = 0.0
+        self._started = time.monotonic()
+        self._queue_seconds = self._started - job.queued_at
+
+    def begin(self, engine: Engine) -> None:
+        """Submit the request; raises what the engine has against it at once."""
+        job = self.job
+        job.last_step = time.monotonic()
+        control = Control(cancelled=self._cancelled, deadline=job.deadline, progress=self._progress)
+        self._speaking = engine.submit(self._request, control)
+        self._request = replace(self._request, seed=self._speaking.seed)
+
+    def leave(self) -> None:
+        """End the engine's work on it, and hold nothing of the engine any more."""
+        speaking, self._speaking = self._speaking, None
+        self.job.last_step = None
+        if speaking is not None:
+            speaking.close()
+
+    def pass_on(self) -> Completed | None:
+        """Give the reader what has become ready; the last event when all has been spoken.
+
+        Raises:
+            ReaderTooSlowError: more waits for the reader than may.
+            Exception: why the engine has given up.
+        """
+        speaking, job = self._speaking, self.job
+        if speaking is None:
+            return None
+        # Asked first: what is ready when it has ended is all there is.
+        ended = speaking.ended
+        for segment in speaking.take():
+            job.last_step = time.monotonic()
+            if segment.index >= self._sent:
+                self._audio_seconds += len(segment.waveform) / segment.sample_rate
+                job.events.put(segment)
+                self._sent += 1
+        if not ended:
+            return None
+        if speaking.error is not None:
+            raise speaking.error
+        return Completed(
+            seed=speaking.seed,
+            warnings=speaking.warnings,
+            stages=speaking.seconds,
+            queue_seconds=self._queue_seconds,
+            inference_seconds=time.monotonic() - self._started,
+            audio_seconds=self._audio_seconds,
+        )
+
+    def _cancelled(self) -> bool:
+        self.job.last_step = time.monotonic()
+        return self.job.unwanted
+
+    def _progress(self, _: Progress) -> None:
+        self.job.last_step = time.monotonic()
