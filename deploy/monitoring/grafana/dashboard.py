@@ -70,6 +70,7 @@ PANELS = (
         "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
     }),
     Panel("Waiting", "short", gauge("indextts_queue_length"), True),
+    Panel("Expected wait of a new request", "s", gauge("indextts_expected_wait_seconds")),
     Panel("Running", "short", gauge("indextts_running"), True),
     Panel("Time in the queue", "s", quantiles("indextts_queue_seconds")),
     Panel("Inference", "s", quantiles("indextts_inference_seconds")),
