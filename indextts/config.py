@@ -1,5 +1,5 @@
 """The model's dimensions, read from ``config.yaml`` (specification: gpt.md 7, s2mel.md 6,
-codec_and_speaker.md 1.5 and 2.4, audio.md 5, vocoder.md 1).
+codec_and_speaker.md 2.4, audio.md 5).
 
 Every field without a default must be in the file.  A field with a default is either
 training-only (accepted, unused) or a constant of the reference, which a checkpoint of
@@ -8,7 +8,6 @@ other dimensions may override.  An unknown key is an error.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,7 @@ import yaml
 
 from indextts.errors import ConfigError, ModelFileError, RequestError
 from indextts.sampling import SamplingOptions
-from indextts.utils.dataclass_io import from_mapping
-
-
-def _require(value: object, allowed: object, name: str) -> None:
-    if value != allowed:
-        raise ConfigError(f"{name}: only {allowed!r} is supported, got {value!r}")
+from indextts.utils.dataclass_io import from_mapping, require_value
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class ConformerConfig:
     perceiver_mult: int = 2
 
     def __post_init__(self) -> None:
-        _require(self.input_layer, "conv2d2", "gpt.*condition_module.input_layer")
+        require_value(self.input_layer, "conv2d2", "gpt.*condition_module.input_layer")
 
 
 @dataclass(frozen=True)
@@ -81,9 +75,9 @@ class GPTConfig:
     codes_per_text_token: float = 25.0
 
     def __post_init__(self) -> None:
-        _require(self.condition_type, "conformer_perceiver", "gpt.condition_type")
-        _require(self.use_mel_codes_as_input, True, "gpt.use_mel_codes_as_input")
-        _require(self.train_solo_embeddings, False, "gpt.train_solo_embeddings")
+        require_value(self.condition_type, "conformer_perceiver", "gpt.condition_type")
+        require_value(self.use_mel_codes_as_input, True, "gpt.use_mel_codes_as_input")
+        require_value(self.train_solo_embeddings, False, "gpt.train_solo_embeddings")
         if self.model_dim % self.heads:
             raise ConfigError("gpt.model_dim must be a multiple of gpt.heads")
 
@@ -153,10 +147,10 @@ class LengthRegulatorConfig:
     n_f0_bins: int = 512
 
     def __post_init__(self) -> None:
-        _require(self.is_discrete, False, "s2mel.length_regulator.is_discrete")
-        _require(self.vector_quantize, False, "s2mel.length_regulator.vector_quantize")
-        _require(self.n_codebooks, 1, "s2mel.length_regulator.n_codebooks")
-        _require(self.f0_condition, False, "s2mel.length_regulator.f0_condition")
+        require_value(self.is_discrete, False, "s2mel.length_regulator.is_discrete")
+        require_value(self.vector_quantize, False, "s2mel.length_regulator.vector_quantize")
+        require_value(self.n_codebooks, 1, "s2mel.length_regulator.n_codebooks")
+        require_value(self.f0_condition, False, "s2mel.length_regulator.f0_condition")
         if not self.sampling_ratios:
             raise ConfigError("s2mel.length_regulator.sampling_ratios must not be empty")
 
@@ -194,9 +188,9 @@ class DiTConfig:
     rope_base: float = 10000.0
 
     def __post_init__(self) -> None:
-        _require(self.final_layer_type, "wavenet", "s2mel.DiT.final_layer_type")
+        require_value(self.final_layer_type, "wavenet", "s2mel.DiT.final_layer_type")
         for name in ("style_condition", "long_skip_connection", "uvit_skip_connection"):
-            _require(getattr(self, name), True, f"s2mel.DiT.{name}")
+            require_value(getattr(self, name), True, f"s2mel.DiT.{name}")
         for name in (
             "is_causal",
             "time_as_token",
@@ -205,7 +199,7 @@ class DiTConfig:
             "f0_condition",
             "add_resblock_in_transformer",
         ):
-            _require(getattr(self, name), False, f"s2mel.DiT.{name}")
+            require_value(getattr(self, name), False, f"s2mel.DiT.{name}")
 
     @property
     def ff_dim(self) -> int:
@@ -241,7 +235,7 @@ class S2MelConfig:
     noise_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _require(self.dit_type, "DiT", "s2mel.dit_type")
+        require_value(self.dit_type, "DiT", "s2mel.dit_type")
         if self.wavenet.hidden_dim != self.DiT.hidden_dim:
             raise ConfigError("s2mel.wavenet.hidden_dim must equal s2mel.DiT.hidden_dim")
         if self.DiT.content_dim != self.length_regulator.channels:
@@ -254,7 +248,7 @@ class VocoderConfig:
     name: str
 
     def __post_init__(self) -> None:
-        _require(self.type, "bigvgan", "vocoder.type")
+        require_value(self.type, "bigvgan", "vocoder.type")
 
 
 @dataclass(frozen=True)
@@ -330,76 +324,6 @@ class ModelConfig:
                 raise ConfigError(f"{name} is {value}, but {other} is {other_value}")
 
 
-@dataclass(frozen=True)
-class W2VBertConfig:
-    """``w2v-bert-2.0/config.json``; the defaults are the public model's."""
-
-    hidden_size: int = 1024
-    num_hidden_layers: int = 24
-    num_attention_heads: int = 16
-    intermediate_size: int = 4096
-    feature_projection_input_dim: int = 160
-    hidden_act: str = "swish"
-    position_embeddings_type: str = "relative_key"
-    left_max_position_embeddings: int = 64
-    right_max_position_embeddings: int = 8
-    conv_depthwise_kernel_size: int = 31
-    add_adapter: bool = False
-    layer_norm_eps: float = 1e-5
-    use_intermediate_ffn_before_adapter: bool = False
-
-    def __post_init__(self) -> None:
-        _require(self.hidden_act, "swish", "w2v-bert hidden_act")
-        _require(self.position_embeddings_type, "relative_key", "w2v-bert position_embeddings_type")
-        _require(self.add_adapter, False, "w2v-bert add_adapter")
-
-
-@dataclass(frozen=True)
-class HarmonicSourceConfig:
-    """Pulses at the pitch beside the generator; no part of the official vocoder.
-
-    Attributes:
-        reader_width: channels of the net that reads the pitch off the mel.
-        lowest_pitch, highest_pitch: its range in Hz.
-    """
-
-    reader_width: int = 96
-    lowest_pitch: float = 50.0
-    highest_pitch: float = 600.0
-
-
-@dataclass(frozen=True)
-class BigVGANConfig:
-    """``bigvgan/config.json``; `source` is our own addition, for small models."""
-
-    num_mels: int
-    upsample_initial_channel: int
-    upsample_rates: tuple[int, ...]
-    upsample_kernel_sizes: tuple[int, ...]
-    resblock_kernel_sizes: tuple[int, ...]
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...]
-    resblock: str = "1"
-    activation: str = "snakebeta"
-    snake_logscale: bool = True
-    use_tanh_at_final: bool = True
-    use_bias_at_final: bool = True
-    sampling_rate: int = 22050
-    hop_size: int | None = field(default=None)
-    source: HarmonicSourceConfig | None = None
-
-    def __post_init__(self) -> None:
-        _require(self.resblock, "1", "bigvgan resblock")
-        if self.activation not in ("snake", "snakebeta"):
-            raise ConfigError(f"bigvgan activation: snake or snakebeta, got {self.activation!r}")
-
-    @property
-    def samples_per_frame(self) -> int:
-        total = 1
-        for rate in self.upsample_rates:
-            total *= rate
-        return total
-
-
 def load_model_config(path: Path) -> ModelConfig:
     """Read ``config.yaml``.
 
@@ -418,23 +342,3 @@ def load_model_config(path: Path) -> ModelConfig:
         return from_mapping(ModelConfig, data, path.name)
     except RequestError as error:
         raise ConfigError(f"{path.name}.sampling: {error}") from None
-
-
-def load_w2v_bert_config(path: Path) -> W2VBertConfig:
-    """Read the speech encoder's ``config.json``; keys that do not concern us are passed over."""
-    return from_mapping(W2VBertConfig, read_json(path), path.name, ignore_unknown=True)
-
-
-def load_bigvgan_config(path: Path) -> BigVGANConfig:
-    """Read the vocoder's ``config.json``; keys that do not concern us are passed over."""
-    return from_mapping(BigVGANConfig, read_json(path), path.name, ignore_unknown=True)
-
-
-def read_json(path: Path) -> Any:
-    """Parse a JSON file of the model directory; raises ModelFileError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelFileError(path, "is missing.") from None
-    except (ValueError, OSError) as error:
-        raise ModelFileError(path, f"is not readable JSON: {error}") from error

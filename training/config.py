@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from indextts.config import (
-    BigVGANConfig,
     ConformerConfig,
     DatasetConfig,
     DiTConfig,
     GPTConfig,
-    HarmonicSourceConfig,
     LengthRegulatorConfig,
     ModelConfig,
     PreprocessConfig,
@@ -20,9 +18,9 @@ from indextts.config import (
     SpectrogramConfig,
     StyleEncoderConfig,
     VocoderConfig,
-    W2VBertConfig,
     WaveNetConfig,
 )
+from indextts.network_configs import BigVGANConfig, HarmonicSourceConfig, W2VBertConfig
 from indextts.sampling import SamplingOptions
 from indextts.stages.text.phonemes import PHONEME_FILE
 from training.unit_space import codebook_size, entry_width

@@ -82,8 +82,10 @@ def openapi_document(
         spec.components.security_scheme(
             "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         )
-    spec.path("/tts", operations={"post": _tts_operation(with_auth)})
-    spec.path("/tts/stream", operations={"post": _stream_operation(with_auth)})
+    # Its clip is encoded here, once.
+    example = example_body()
+    spec.path("/tts", operations={"post": _tts_operation(example, with_auth)})
+    spec.path("/tts/stream", operations={"post": _stream_operation(example, with_auth)})
     describe_voices(spec, with_auth)
     add_openai_paths(spec, openai_schema, with_auth)
     spec.path("/health", operations={"get": _health_operation()})
@@ -97,7 +99,7 @@ def openapi_document(
     return document
 
 
-def _tts_operation(with_auth: bool) -> dict[str, Any]:
+def _tts_operation(example: dict[str, Any], with_auth: bool) -> dict[str, Any]:
     numbers = {
         name: {"description": text, "schema": {"type": "number"}}
         for name, text in NUMBER_HEADERS.items()
@@ -111,13 +113,13 @@ def _tts_operation(with_auth: bool) -> dict[str, Any]:
         "summary": "Speak a text",
         "description": "Answers JSON, or the audio itself where `Accept` prefers `audio/*`; "
         f"`format` (one of {', '.join(FORMATS)}) says in which form.",
-        "requestBody": _bodies("TTS"),
+        "requestBody": _bodies("TTS", example),
         "responses": {"200": answer("The speech.", answers, numbers), **_speech_errors()},
     }
     return secured(operation, with_auth)
 
 
-def _stream_operation(with_auth: bool) -> dict[str, Any]:
+def _stream_operation(example: dict[str, Any], with_auth: bool) -> dict[str, Any]:
     answers: dict[str, Any] = dict.fromkeys((*AUDIO_TYPES, "audio/pcm"), BINARY)
     answers[EVENT_STREAM] = {"schema": {"type": "string"}}
     operation: dict[str, Any] = {
@@ -125,17 +127,17 @@ def _stream_operation(with_auth: bool) -> dict[str, Any]:
         "operationId": "stream",
         "summary": "Speak a text, and send the sound while it is being made",
         "description": STREAM_DESCRIPTION,
-        "requestBody": _bodies("Stream"),
+        "requestBody": _bodies("Stream", example),
         "responses": {"200": answer("The speech, in pieces.", answers), **_speech_errors()},
     }
     return secured(operation, with_auth)
 
 
-def _bodies(name: str) -> dict[str, Any]:
+def _bodies(name: str, example: dict[str, Any]) -> dict[str, Any]:
     return {
         "required": True,
         "content": {
-            "application/json": {"schema": ref(f"{name}Request"), "example": example_body()},
+            "application/json": {"schema": ref(f"{name}Request"), "example": example},
             "multipart/form-data": {"schema": ref(f"{name}Form"), "example": {"text": TEXT}},
         },
     }

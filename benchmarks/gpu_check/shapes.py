@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from indextts.config import (
-    BigVGANConfig,
     ConformerConfig,
     DatasetConfig,
     DiTConfig,
@@ -18,9 +17,9 @@ from indextts.config import (
     SpectrogramConfig,
     StyleEncoderConfig,
     VocoderConfig,
-    W2VBertConfig,
     WaveNetConfig,
 )
+from indextts.network_configs import BigVGANConfig, W2VBertConfig
 from tests.indextts.tiny_model import BIGVGAN, W2V, tiny_config
 
 

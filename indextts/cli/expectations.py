@@ -13,11 +13,12 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
-from indextts.config import ModelConfig, load_bigvgan_config, load_w2v_bert_config
+from indextts.config import ModelConfig
 from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.campplus import CAMPPlus
 from indextts.layers.rep_codec import RepCodec
 from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.network_configs import load_bigvgan_config, load_w2v_bert_config
 from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_gpt import SemanticGPT

@@ -12,9 +12,10 @@ import sentencepiece
 
 from indextts.cli.checksums import read_checksums
 from indextts.cli.expectations import EXPECTATIONS, WRAPPERS, Shapes
-from indextts.config import ModelConfig, load_model_config, read_json
+from indextts.config import ModelConfig, load_model_config
 from indextts.errors import ConfigError, ModelFileError
 from indextts.model_files import Part, Wanted, qwen_folder, wanted_files
+from indextts.network_configs import read_json
 from indextts.stages.acoustic import own_key
 from indextts.utils.download import part_path, sha256_of
 from indextts.utils.file_shapes import BARE_TENSOR, TruncatedFileError, read_shapes

@@ -6,10 +6,10 @@ import math
 
 from torch import Tensor, nn
 
-from indextts.config import BigVGANConfig
 from indextts.errors import ConfigError
 from indextts.layers.alias_free import ACTIVATION_REACH, AliasFreeActivation
 from indextts.layers.harmonic_source import SHORTEST_FILTER, HarmonicSource
+from indextts.network_configs import BigVGANConfig
 
 # Of the first and the last convolution.
 OUTER_KERNEL = 7

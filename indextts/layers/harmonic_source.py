@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from indextts.config import HarmonicSourceConfig
+from indextts.network_configs import HarmonicSourceConfig
 
 # Pulses and noise.
 CHANNELS = 2

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from indextts.config import W2VBertConfig
+from indextts.network_configs import W2VBertConfig
 
 
 class FeatureProjection(nn.Module):

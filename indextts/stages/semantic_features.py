@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from indextts.config import W2VBertConfig, load_w2v_bert_config
 from indextts.errors import ConfigError, ModelFileError
 from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.network_configs import W2VBertConfig, load_w2v_bert_config
 from indextts.utils.checkpoint import FETCH_HINT, load_into, read_safetensors, read_state_dict
 from indextts.utils.fbank import speech_features
 

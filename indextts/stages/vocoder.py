@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from indextts.config import load_bigvgan_config
 from indextts.errors import NonFiniteAudioError
 from indextts.layers.bigvgan import BigVGAN
+from indextts.network_configs import load_bigvgan_config
 from indextts.utils.checkpoint import StateDict, fold_weight_norm, load_into, read_state_dict
 
 # Frames that CUDA reads at a time.  For each new length of a convolution cuDNN looks for a plan

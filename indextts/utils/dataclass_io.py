@@ -67,3 +67,9 @@ def _convert(value: object, kind: Any, where: str, ignore_unknown: bool) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{where}: expected {kind.__name__}, got {value!r}")
     return value
+
+
+def require_value(value: object, allowed: object, name: str) -> None:
+    """Raises ConfigError where a setting has a value that we do not implement."""
+    if value != allowed:
+        raise ConfigError(f"{name}: only {allowed!r} is supported, got {value!r}")

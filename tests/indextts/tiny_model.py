@@ -18,7 +18,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from indextts.config import (
-    BigVGANConfig,
     DatasetConfig,
     DiTConfig,
     LengthRegulatorConfig,
@@ -29,13 +28,13 @@ from indextts.config import (
     SpectrogramConfig,
     StyleEncoderConfig,
     VocoderConfig,
-    W2VBertConfig,
     WaveNetConfig,
 )
 from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.campplus import CAMPPlus
 from indextts.layers.rep_codec import RepCodec
 from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.network_configs import BigVGANConfig, W2VBertConfig
 from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_gpt import SemanticGPT

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from indextts.config import HarmonicSourceConfig
 from indextts.layers.alias_free import AliasFreeActivation
 from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.campplus import CAMPPlus
+from indextts.network_configs import HarmonicSourceConfig
 from tests.indextts.small_models import fill_randomly
 from tests.indextts.tiny_model import BIGVGAN, tiny_config
 from training.config import Schedule

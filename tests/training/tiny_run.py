@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from indextts.config import DatasetConfig, HarmonicSourceConfig
+from indextts.config import DatasetConfig
+from indextts.network_configs import HarmonicSourceConfig
 from indextts.stages.text.phonemes import PHONEME_FILE, Lexicon, PhonemeReader
 from tests.indextts.tiny_model import BIGVGAN, W2V, tiny_config
 from training.config import Recipe, Schedule, Sizes

@@ -70,6 +70,7 @@ PANELS = (
         "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
     }),
     Panel("Waiting", "short", gauge("indextts_queue_length"), True),
+    Panel("Expected wait of a new request", "s", gauge("indextts_expected_wait_seconds")),
     Panel("Running", "short", gauge("indextts_running"), True),
     Panel("Segments in the engine", "short", {
         "{{stage}}": f"sum by (stage) (indextts_segments{{{INSTANCES}}})"

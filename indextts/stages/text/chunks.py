@@ -24,6 +24,12 @@ _ENGLISH_INSIDE = re.compile("(?<=[a-z]{3} )(?=[a-z]{3})")
 # wherever it is: that bounds the time spent on texts that are no language.
 _COMFORTABLE = 48
 _LONGEST = 64
+_SHORTEST = 16
+# Then, in this order: between any two words, at a blank.
+_FORCED = (
+    re.compile("(?<=[A-Za-z] )(?=[A-Za-z])|(?<=[\u4e00-\u9fff]{3})(?=[\u4e00-\u9fff]{2})"),
+    re.compile("(?<= )"),
+)
 
 
 def chinese_clauses(text: str) -> Iterator[str]:
@@ -53,5 +59,8 @@ def _clauses(text: str, clause: re.Pattern[str], inside: re.Pattern[str]) -> Ite
 
 def _forced_cut(text: str, begin: int) -> int:
     end = begin + _LONGEST
-    blank = text.rfind(" ", begin + _COMFORTABLE, end)
-    return end if blank < 0 else blank + 1
+    for pattern in _FORCED:
+        cuts = [match.start() for match in pattern.finditer(text, begin + _SHORTEST, end)]
+        if cuts:
+            return cuts[-1]
+    return end

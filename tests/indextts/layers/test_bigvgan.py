@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from indextts.config import BigVGANConfig
 from indextts.errors import ConfigError
 from indextts.layers.alias_free import MARGIN, double_rate
 from indextts.layers.bigvgan import BigVGAN
+from indextts.network_configs import BigVGANConfig
 from indextts.utils.checkpoint import fold_weight_norm, load_into
 from indextts.utils.dataclass_io import from_mapping
 from tests.indextts.goldens import arrays, assert_close, needs_goldens

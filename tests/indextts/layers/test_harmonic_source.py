@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from indextts.config import HarmonicSourceConfig
 from indextts.layers.bigvgan import BigVGAN
 from indextts.layers.harmonic_source import (
     HarmonicSource,
@@ -16,6 +15,7 @@ from indextts.layers.harmonic_source import (
     pulse_train,
     running_phase,
 )
+from indextts.network_configs import HarmonicSourceConfig
 from indextts.utils.checkpoint import load_into
 from tests.indextts.layers import vocoder_models as models
 

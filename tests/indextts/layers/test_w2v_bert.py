@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from indextts.config import W2VBertConfig
 from indextts.errors import ModelFileError
 from indextts.layers.w2v_bert import SelfAttention, W2VBertEncoder
+from indextts.network_configs import W2VBertConfig
 from indextts.utils.checkpoint import load_into
 from tests.indextts.goldens import (
     SHARED,

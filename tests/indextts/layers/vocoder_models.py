@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from indextts.config import BigVGANConfig
 from indextts.layers.bigvgan import BigVGAN
+from indextts.network_configs import BigVGANConfig
 from indextts.utils.dataclass_io import from_mapping
 from tests.indextts.goldens import json_file, stand_ins
 

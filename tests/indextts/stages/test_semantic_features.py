@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from indextts.config import W2VBertConfig
 from indextts.errors import AudioError, ConfigError, ModelFileError
 from indextts.layers.w2v_bert import W2VBertEncoder
+from indextts.network_configs import W2VBertConfig
 from indextts.stages.semantic_features import load_semantic_features
 from indextts.utils.fbank import speech_features
 from tests.indextts.goldens import SHARED, assert_close, needs_goldens

@@ -58,5 +58,25 @@ def test_a_long_run_of_characters_is_not_cut_at_a_number() -> None:
     assert any("12345人秋" in part for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "The gateway is 192.168.0.1 and The server is at 192.168.1.20:8080 and See it.",
+            ["The gateway is 192.168.0.1 and The server is ", "at 192.168.1.20:8080 and See it."],
+        ),
+        (
+            "Expect a 10%-15% raise and She arrives 25/12 at 3 pm and 10 - 4 = 6.",
+            ["Expect a 10%-15% raise and She arrives 25/12 at 3 pm ", "and 10 - 4 = 6."],
+        ),
+        ("1 2 " * 20, ["1 2 " * 16, "1 2 " * 4]),
+    ],
+)
+def test_a_forced_cut_is_not_beside_a_number_where_there_are_words(
+    text: str, parts: list[str]
+) -> None:
+    assert list(english_clauses(text)) == parts
+
+
 def test_a_text_without_words_is_cut_anywhere() -> None:
     assert [len(part) for part in english_clauses("9" * 400)] == [64, 64, 64, 64, 64, 64, 16]
