@@ -22,9 +22,10 @@ from indextts import options
 from indextts.errors import IndexTTSError
 from indextts.facts import ModelFacts
 from indextts.model_files import find_model_dir
+from indextts.policy import SchedulerPolicy
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
-from indextts.scheduler import Scheduler, SchedulerPolicy
+from indextts.scheduler import Scheduler
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import (
     MaxBatch,

@@ -8,15 +8,14 @@ A scheduler owns the work, but no thread: whoever waits for a segment drives it,
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 
+from indextts.policy import SchedulerPolicy
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.lane import Generated, Slot
 from indextts.stages.flow_queue import FlowQueue
@@ -24,41 +23,10 @@ from indextts.stages.member import Member
 from indextts.stages.networks import Networks
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.device_errors import is_out_of_memory, poisons_device, release_memory
+from indextts.utils.turns import Turns
 from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
-
-# Prefixes that are read in a round at most: everybody else waits for them.
-_PREFILLS = 4
-# Segments that must be spoken without a lack of memory before there are more slots again.
-_CALM = 32
-# How often a request may meet a lack of memory before it is told.
-_ATTEMPTS = 3
-# Flows that take a step together on a GPU.
-_FLOW_ROWS = 8
-
-
-@dataclass(frozen=True)
-class SchedulerPolicy:
-    """How the work is shared out.
-
-    Attributes:
-        slots: segments whose codes are drawn together at most.
-        flow_rows: flows that take a step together at most.
-        finish_first: segments whose codes are there come before all others.  A processor gains
-            nothing by taking their steps together, and decodes go on with all slots full
-            afterwards; a GPU does both side by side.
-    """
-
-    slots: int
-    flow_rows: int
-    finish_first: bool
-
-    @classmethod
-    def of(cls, device: torch.device, slots: int) -> SchedulerPolicy:
-        if device.type == "cuda":
-            return cls(slots, min(slots, _FLOW_ROWS), finish_first=False)
-        return cls(slots, 1, finish_first=True)
 
 
 class Scheduler:
@@ -80,8 +48,7 @@ class Scheduler:
     ) -> None:
         self.policy = policy
         self._decoder, self._free_memory = decoder, free_memory
-        self._turn = threading.Condition()
-        self._driver: int | None = None
+        self._turns = Turns()
         self._runs: list[SynthesisRun] = []
         self._abandoned: deque[SynthesisRun] = deque()
         self._batch = decoder.open_batch()
@@ -102,12 +69,11 @@ class Scheduler:
 
     def submit(self, run: SynthesisRun) -> None:
         """Take a request in; its segments become ready while anybody drives."""
-        with self._turn:
-            self._runs.append(run)
+        self._runs.append(run)
 
     def drop(self, run: SynthesisRun) -> None:
         """End a request; harmless after its end."""
-        with self._driving(), torch.inference_mode():
+        with self._turns.taken(), torch.inference_mode():
             self._remove(run)
 
     def abandon(self, run: SynthesisRun) -> None:
@@ -116,17 +82,13 @@ class Scheduler:
 
     def tick(self) -> bool:
         """One round; returns whether there is more to do."""
-        with self._driving():
+        with self._turns.taken():
             self._round()
             return bool(self._runs)
 
     def wait(self, run: SynthesisRun) -> None:
         """Drive, or let others do so, until a segment of the request is ready or it has ended."""
-        while not (run.ready or run.ended):
-            with self._driving():
-                # Whoever drove meanwhile may have done it.
-                if not (run.ready or run.ended):
-                    self._round()
+        self._turns.until(lambda: bool(run.ready) or run.ended, self._round)
 
     def stats(self) -> WorkStats:
         """A snapshot; from another thread than the driver's it may be a step old."""
@@ -145,23 +107,6 @@ class Scheduler:
             flow_padding=flows.padding,
             out_of_memory=self._out_of_memory,
         )
-
-    @contextmanager
-    def _driving(self) -> Iterator[None]:
-        """Be the only one who works; the others wait and are woken after every round."""
-        me = threading.get_ident()
-        with self._turn:
-            if self._driver == me:
-                raise RuntimeError("the engine cannot be used from its own callbacks")
-            while self._driver is not None:
-                self._turn.wait()
-            self._driver = me
-        try:
-            yield
-        finally:
-            with self._turn:
-                self._driver = None
-                self._turn.notify_all()
 
     # -- a round -------------------------------------------------------------------------
 
@@ -219,7 +164,7 @@ class Scheduler:
 
     def _admit(self) -> None:
         """Fill free slots."""
-        for _ in range(_PREFILLS):
+        for _ in range(self.policy.prefills):
             if len(self._decoding) >= self._slots or not self._batch.has_room:
                 return
             member = self._again.popleft() if self._again else self._next_member()
@@ -248,9 +193,16 @@ class Scheduler:
         run = self._owners[member]
 
         def work() -> None:
-            with run.clock.stage("gpt"):
-                member.slot = self._batch.join(member.task())
-            self._decoding[member.slot] = member
+            try:
+                with run.clock.stage("gpt"):
+                    member.slot = self._batch.join(member.task())
+            except Exception as error:
+                if not self._decoder.has_failed(error):
+                    raise
+                self._again.appendleft(member)
+                self._start_over()
+            else:
+                self._decoding[member.slot] = member
 
         self._own(run, work, lambda: self._again.appendleft(member))
 
@@ -304,7 +256,7 @@ class Scheduler:
             work()
         except Exception as error:
             self._failures[run] = self._failures.get(run, 0) + 1
-            crowded = len(self._owners) > 1 and self._failures[run] < _ATTEMPTS
+            crowded = len(self._owners) > 1 and self._failures[run] < self.policy.attempts
             if again is not None and crowded and is_out_of_memory(error):
                 again()
                 self._make_room(error)
@@ -325,7 +277,10 @@ class Scheduler:
             with self._shared_stage("gpt", members):
                 ended = self._batch.step()
         except Exception as error:
-            self._has_failed(error, members)
+            if self._decoder.has_failed(error):
+                self._start_over()
+            else:
+                self._has_failed(error, members)
             return
         self._gpt_steps += 1
         self._codes += len(members)
@@ -365,10 +320,6 @@ class Scheduler:
     def _has_failed(self, error: Exception, members: Sequence[Member]) -> None:
         """A step of several members failed; nobody knows how far it went."""
         self._start_over()
-        if self._decoder.has_failed(error):
-            # Another decoder stands in.
-            self._batch = self._decoder.open_batch()
-            return
         if poisons_device(error):
             for run in tuple(self._runs):
                 self._fail(run, error)
@@ -376,7 +327,7 @@ class Scheduler:
         for member in members:
             member.failures += 1
         memory = is_out_of_memory(error)
-        last = members[0].failures >= _ATTEMPTS or len(self._owners) == 1 or not memory
+        last = members[0].failures >= self.policy.attempts or len(self._owners) == 1 or not memory
         if len(members) == 1 and last:
             self._fail(self._owners[members[0]], error)
         elif memory:
@@ -402,7 +353,7 @@ class Scheduler:
     def _stay_calm(self) -> None:
         """A segment has been spoken; after some of them there may be more slots again."""
         self._calm += 1
-        if self._calm >= _CALM:
+        if self._calm >= self.policy.calm:
             self._calm = 0
             self._slots = min(self.policy.slots, 2 * self._slots)
             self._flows.rows = min(self.policy.flow_rows, 2 * self._flows.rows)

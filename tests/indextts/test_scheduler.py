@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,12 +16,19 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indextts.errors import CancelledError, DeadlineExceededError, NonFiniteAudioError, TextError
+from indextts.errors import (
+    CancelledError,
+    ConfigError,
+    DeadlineExceededError,
+    NonFiniteAudioError,
+    TextError,
+)
 from indextts.infer_v2 import IndexTTS2
+from indextts.policy import SchedulerPolicy
 from indextts.request import Control, Progress, ReferenceAudio, SegmentAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
-from indextts.scheduler import SchedulerPolicy
 from indextts.stages.decoding.batch import DecodeBatch
+from indextts.stages.decoding.session import NativeSession
 from indextts.stages.flow_queue import FlowQueue
 from indextts.stages.member import Member
 from indextts.stream import Speaking
@@ -419,6 +427,63 @@ def test_threads_share_the_rounds(
         assert len(found[number]) == len(alone(number))
         alone.check(number, found[number])
     nothing_is_left(engine)
+
+
+class Crashing(NativeSession):
+    """As DeepSpeed may: it fails in the middle."""
+
+    capacity = 1
+
+    def step(self, tokens: torch.Tensor, *others: Any) -> torch.Tensor:
+        if self._sequences[0].read == 3:
+            raise RuntimeError("workspace cannot be allocated")
+        return super().step(tokens, *others)
+
+
+def test_another_decoder_stands_in_for_deepspeed(
+    tiny_model_dir: Path, clips: list[ReferenceAudio], alone: Alone
+) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=1)
+    decoder = engine._decoder
+    decoder._deepspeed = partial(Crashing, decoder.model)
+    engine._scheduler._batch = decoder.open_batch()
+    assert engine.facts.deepspeed_enabled
+    alone.check(0, list(engine.stream(request(clips, 0))))
+    assert not engine.facts.deepspeed_enabled
+    nothing_is_left(engine)
+
+
+def test_deepspeed_is_left_for_a_batch_of_one(
+    tiny_model_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        IndexTTS2(tiny_model_dir, device="cpu", max_batch=2)
+    assert "left for max_batch=1" in caplog.text
+    for wrong in (0, "many", True, 1.5):
+        with pytest.raises(ConfigError, match="max_batch"):
+            IndexTTS2(tiny_model_dir, device="cpu", max_batch=wrong)  # type: ignore[arg-type]
+
+
+def test_a_thread_that_has_what_it_wants_is_not_kept(
+    engine: IndexTTS2, clips: list[ReferenceAudio]
+) -> None:
+    """Others may go on driving for a long time."""
+    short, long = request(clips, 0), replace(request(clips, 9), text=" ".join(SENTENCES[:2] * 12))
+    both, order = threading.Barrier(2), list[str]()
+
+    def work(name: str, one: SynthesisRequest) -> None:
+        both.wait(60)
+        engine.synthesize(one)
+        order.append(name)
+
+    threads = [
+        threading.Thread(target=work, args=pair) for pair in (("long", long), ("short", short))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert order == ["short", "long"]
 
 
 def test_callbacks_cannot_use_the_engine(engine: IndexTTS2, clips: list[ReferenceAudio]) -> None:
