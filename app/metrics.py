@@ -19,6 +19,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.counter_files import DIR_VARIABLE, ID_VARIABLE, use_counter_files
+from app.runner.engine import WorkStats
 from app.runner.status import STATUSES, EngineUsage, RunnerStatus
 from app.speech.events import Finished
 
@@ -112,8 +113,27 @@ class Metrics:
         self.fallback = _live_gauge(registry, "cpu_fallback", "Workers that fell back to the CPU")
         self.cache_bytes = _live_gauge(registry, "voice_cache_bytes", "Memory of cached voices")
         self.device_bytes = _live_gauge(registry, "device_memory_bytes", "GPU memory of tensors")
+        self.slots = _live_gauge(
+            registry, "slots", "Segments that can be decoded together; fewer after lack of memory"
+        )
+        self.members = _live_gauge(
+            registry, "segments", "Segments in the stages of the engine", "stage"
+        )
+        self.steps = Counter(
+            "indextts_steps",
+            "Steps of the GPT, of its single sequences (codes) and of single flows",
+            ["kind"],
+            registry=registry,
+        )
+        self.frames = Counter(
+            "indextts_flow_frames",
+            "Frames that steps of flows have computed, by use",
+            ["use"],
+            registry=registry,
+        )
         self._seen_hits = 0
         self._seen_misses = 0
+        self._seen = WorkStats()
 
     def http(self, route: str, method: str, code: int, seconds: float) -> None:
         """Count an answer."""
@@ -163,6 +183,22 @@ class Metrics:
         self.cache.labels("hit").inc(max(0, usage.cache_hits - self._seen_hits))
         self.cache.labels("miss").inc(max(0, usage.cache_misses - self._seen_misses))
         self._seen_hits, self._seen_misses = usage.cache_hits, usage.cache_misses
+        self._work(usage.work)
+
+    def _work(self, work: WorkStats) -> None:
+        self.slots.set(work.slots)
+        for stage in ("waiting", "decoding", "flowing", "voicing"):
+            self.members.labels(stage).set(getattr(work, stage))
+        # A new engine starts again at 0.
+        seen = self._seen if work.gpt_steps >= self._seen.gpt_steps else WorkStats()
+        self.steps.labels("gpt").inc(work.gpt_steps - seen.gpt_steps)
+        self.steps.labels("codes").inc(work.codes - seen.codes)
+        self.steps.labels("flow").inc(work.flow_steps - seen.flow_steps)
+        padding = work.flow_padding - seen.flow_padding
+        self.frames.labels("padding").inc(padding)
+        self.frames.labels("speech").inc(work.flow_frames - seen.flow_frames - padding)
+        self.oom.inc(work.out_of_memory - seen.out_of_memory)
+        self._seen = work
 
     def out_of_memory(self) -> None:
         """See :class:`app.runner.status.RunnerObserver`."""

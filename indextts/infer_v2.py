@@ -24,7 +24,7 @@ from indextts.facts import ModelFacts
 from indextts.model_files import find_model_dir
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
-from indextts.scheduler import Scheduler, SchedulerPolicy, SchedulerStats
+from indextts.scheduler import Scheduler, SchedulerPolicy
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import (
     MaxBatch,
@@ -43,6 +43,7 @@ from indextts.stream import Speaking, SpeechStream, collect
 from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
 from indextts.utils.output_file import SoundFile
+from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
 
@@ -269,7 +270,7 @@ class IndexTTS2:
         """One round of work for everything that was submitted; False where nothing is left."""
         return self._scheduler.tick()
 
-    def stats(self) -> SchedulerStats:
+    def stats(self) -> WorkStats:
         """What is being worked on, and what has been done since the start."""
         return self._scheduler.stats()
 

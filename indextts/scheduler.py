@@ -24,6 +24,7 @@ from indextts.stages.member import Member
 from indextts.stages.networks import Networks
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.device_errors import is_out_of_memory, poisons_device, release_memory
+from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
 
@@ -58,32 +59,6 @@ class SchedulerPolicy:
         if device.type == "cuda":
             return cls(slots, min(slots, _FLOW_ROWS), finish_first=False)
         return cls(slots, 1, finish_first=True)
-
-
-@dataclass(frozen=True)
-class SchedulerStats:
-    """What is going on, and what has been done since the start.
-
-    Attributes:
-        runs: requests that are being worked on.
-        slots: segments that can be decoded together now; fewer after a lack of memory.
-        decoding, flowing, voicing: segments in each stage.
-        gpt_steps, codes: steps of the GPT, and of its single sequences.
-        flow_steps: of single flows; flow_frames of them, of which flow_padding were none.
-        out_of_memory: how often memory ran out.
-    """
-
-    runs: int
-    slots: int
-    decoding: int
-    flowing: int
-    voicing: int
-    gpt_steps: int
-    codes: int
-    flow_steps: int
-    flow_frames: int
-    flow_padding: int
-    out_of_memory: int
 
 
 class Scheduler:
@@ -153,14 +128,15 @@ class Scheduler:
                 if not (run.ready or run.ended):
                     self._round()
 
-    def stats(self) -> SchedulerStats:
+    def stats(self) -> WorkStats:
         """A snapshot; from another thread than the driver's it may be a step old."""
         flows = self._flows.counts
-        return SchedulerStats(
+        return WorkStats(
             runs=len(self._runs),
             slots=self._slots,
+            waiting=len(self._again) + len(self._decoded),
             decoding=len(self._decoding),
-            flowing=len(self._decoded) + len(self._flows.members),
+            flowing=len(self._flows.members),
             voicing=len(self._voicing),
             gpt_steps=self._gpt_steps,
             codes=self._codes,

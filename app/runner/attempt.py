@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from app.runner.channel import Completed
 from app.runner.engine import Control, Engine, Progress, Speaking
+from app.runner.errors import EngineLostError
 from app.runner.job import Job
 
 
@@ -24,18 +25,23 @@ class Attempt:
         self.failures = 0
         self._request = job.request
         self._speaking: Speaking | None = None
+        self._refusal: Exception | None = None
         self._sent = 0
         self._audio_seconds = 0.0
         self._started = time.monotonic()
         self._queue_seconds = self._started - job.queued_at
 
     def begin(self, engine: Engine) -> None:
-        """Submit the request; raises what the engine has against it at once."""
+        """Submit the request; what the engine has against it is told by :meth:`pass_on`."""
         job = self.job
         job.last_step = time.monotonic()
         control = Control(cancelled=self._cancelled, deadline=job.deadline, progress=self._progress)
-        self._speaking = engine.submit(self._request, control)
-        self._request = replace(self._request, seed=self._speaking.seed)
+        try:
+            self._speaking = engine.submit(self._request, control)
+        except Exception as error:
+            self._refusal = error
+        else:
+            self._request = replace(self._request, seed=self._speaking.seed)
 
     def leave(self) -> None:
         """End the engine's work on it, and hold nothing of the engine any more."""
@@ -49,11 +55,15 @@ class Attempt:
 
         Raises:
             ReaderTooSlowError: more waits for the reader than may.
+            EngineLostError: there is no engine any more.
             Exception: why the engine has given up.
         """
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            raise refusal
         speaking, job = self._speaking, self.job
         if speaking is None:
-            return None
+            raise EngineLostError("there is no engine")
         # Asked first: what is ready when it has ended is all there is.
         ended = speaking.ended
         for segment in speaking.take():

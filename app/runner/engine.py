@@ -53,6 +53,7 @@ from indextts.utils.device_errors import (
     poisons_device,
     release_memory,
 )
+from indextts.work_stats import WorkStats
 
 __all__ = [
     "EMOTIONS",
@@ -86,6 +87,7 @@ __all__ = [
     "StageSeconds",
     "SynthesisRequest",
     "TextError",
+    "WorkStats",
     "device_memory",
     "is_out_of_memory",
     "poisons_device",
@@ -143,6 +145,10 @@ class Engine(Protocol):
 
     def tick(self) -> bool:
         """One round of work for all that was submitted."""
+        ...
+
+    def stats(self) -> WorkStats:
+        """What is being worked on, and sums since the start."""
         ...
 
     def cache_stats(self) -> CacheStats:

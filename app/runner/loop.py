@@ -4,6 +4,7 @@ it makes.  Jobs that run together share the model's steps."""
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from app.request_id import use_request_id
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # On the GPU; a third one may follow on the CPU.
 ATTEMPTS = 2
+# What is going on is told at least so often while anything is.
+TELL_SECONDS = 5.0
 
 
 class ServingLoop:
@@ -41,7 +44,7 @@ class ServingLoop:
         oom_fallback: whether it may.
         count_out_of_memory: called each time that the device runs out of memory.
         give_up: called with a reason when this process can serve nobody any more.
-        changed: called after every job that came or went.
+        changed: called after every job that came or went, and now and then while jobs run.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class ServingLoop:
         self._changed = changed
         self._attempts: list[Attempt] = []
         self._broken: str | None = None
+        self._told_at = 0.0
 
     def run(self) -> None:
         """Serve jobs, as many at once as the engine takes; returns once the queue is closed."""
@@ -79,8 +83,14 @@ class ServingLoop:
                 # Another's failure may have ended it.
                 if attempt in self._attempts:
                     self._look_after(attempt)
+            if time.monotonic() > self._told_at + TELL_SECONDS:
+                self._tell()
             if self._broken is not None:
                 self._give_up(self._broken)
+
+    def _tell(self) -> None:
+        self._told_at = time.monotonic()
+        self._changed()
 
     def _take_in(self) -> bool:
         """Let jobs in that the engine has room for; False once the queue is closed."""
@@ -103,7 +113,7 @@ class ServingLoop:
         try:
             last = self._pointless(attempt.job)
             if last is None:
-                self._changed()
+                self._tell()
                 self._submit(attempt)
         except Exception as error:
             last = self._failed(error)
@@ -119,9 +129,8 @@ class ServingLoop:
 
     def _submit(self, attempt: Attempt) -> None:
         engine = self._state.engine
-        if engine is None:
-            raise EngineLostError("there is no engine")
-        attempt.begin(engine)
+        if engine is not None:
+            attempt.begin(engine)
 
     def _tick(self) -> None:
         engine = self._state.engine
@@ -189,7 +198,7 @@ class ServingLoop:
         self._attempts.remove(attempt)
         self._admission.done(attempt.job, last)
         # Told first: whoever has the answer finds it counted.
-        self._changed()
+        self._tell()
         attempt.job.events.put(last)
 
     def _on_cuda(self) -> bool:

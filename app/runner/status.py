@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from app.runner.engine import Engine, ModelFacts
+from app.runner.engine import Engine, ModelFacts, WorkStats
 from app.runner.errors import NotReadyError
 
 Status = Literal["healthy", "loading", "failed", "stuck"]
@@ -55,11 +55,14 @@ class EngineUsage:
     cache_bytes: int = 0
     cache_entries: int = 0
     device_bytes: int = 0
+    work: WorkStats = field(default_factory=WorkStats)
 
     @classmethod
     def of(cls, engine: Engine, device_bytes: int) -> EngineUsage:
         stats = engine.cache_stats()
-        return cls(stats.hits, stats.misses, stats.bytes, stats.entries, device_bytes)
+        return cls(
+            stats.hits, stats.misses, stats.bytes, stats.entries, device_bytes, engine.stats()
+        )
 
 
 class RunnerObserver(Protocol):

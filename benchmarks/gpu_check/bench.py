@@ -18,7 +18,7 @@ from benchmarks.gpu_check.shapes import Shapes, official_shapes, small_shapes, t
 from benchmarks.gpu_check.weights import make_gpt, make_networks
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio
-from indextts.stages.device import PRECISIONS
+from indextts.stages.device import PRECISIONS, MaxBatch
 from indextts.stages.networks import Networks
 
 T = TypeVar("T")
@@ -102,7 +102,14 @@ class Bench:
             torch.cuda.synchronize(self.device)
 
 
-def load_engine(bench: Bench, model_dir: Path, precision: str, *, graphs: bool = True) -> IndexTTS2:
+def load_engine(
+    bench: Bench,
+    model_dir: Path,
+    precision: str,
+    *,
+    graphs: bool = True,
+    max_batch: MaxBatch = "auto",
+) -> IndexTTS2:
     """An engine from a model directory, likewise."""
     return IndexTTS2(
         model_dir,
@@ -111,12 +118,16 @@ def load_engine(bench: Bench, model_dir: Path, precision: str, *, graphs: bool =
         "off",
         verbalizer=bench.verbalizer,
         cuda_graphs="auto" if graphs else "off",
+        max_batch=max_batch,
     )
 
 
-def engine_of(networks: Networks, *, graphs: bool = True) -> IndexTTS2:
+def engine_of(
+    networks: Networks, *, graphs: bool = True, max_batch: MaxBatch = "auto"
+) -> IndexTTS2:
     """An engine without DeepSpeed, with or without recorded steps."""
-    return IndexTTS2.from_networks(networks, "off", cuda_graphs="auto" if graphs else "off")
+    recorded = "auto" if graphs else "off"
+    return IndexTTS2.from_networks(networks, "off", cuda_graphs=recorded, max_batch=max_batch)
 
 
 def dtype_of(precision: str) -> torch.dtype:

@@ -11,7 +11,7 @@ from torch import Tensor
 from indextts.facts import ModelFacts
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, SynthesisRequest
-from indextts.stream import SpeechStream
+from indextts.stream import Speaking
 
 # The allocator keeps what is above 1 MiB apart from what is below.
 BLOCK_BYTES = (2**23, 2**21, 2**19)
@@ -104,10 +104,10 @@ class StarvedEngine:
     def facts(self) -> ModelFacts:
         return replace(self._engine.facts, device="cuda:0")
 
-    def stream(self, request: SynthesisRequest, control: Control | None = None) -> SpeechStream:
+    def submit(self, request: SynthesisRequest, control: Control | None = None) -> Speaking:
         if self._limit.active:
             raise torch.OutOfMemoryError("CUDA out of memory (pretended)")
-        return self._engine.stream(request, control)
+        return self._engine.submit(request, control)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)

@@ -26,6 +26,7 @@ from app.runner.engine import EngineOptions
 from indextts.errors import GenerationError, ModelFileError, RequestError, TextError
 from indextts.facts import ModelFacts
 from indextts.request import Control, Progress, SegmentAudio, StageSeconds, SynthesisRequest
+from indextts.work_stats import WorkStats
 
 STEP_SECONDS = 0.01
 RATE = 22050
@@ -52,6 +53,7 @@ class StandInEngine:
         self.device = device
         self._max_batch = max_batch
         self._speeches: list[HummedSpeech] = []
+        self._steps = self._codes = 0
         self._journal = journal
         self._calls = 0
         self._oom_left = {"once": 1}
@@ -74,6 +76,15 @@ class StandInEngine:
             max_batch=self._max_batch,
         )
 
+    def stats(self) -> WorkStats:
+        return WorkStats(
+            runs=len(self._speeches),
+            slots=self._max_batch,
+            decoding=len(self._speeches),
+            gpt_steps=self._steps,
+            codes=self._codes,
+        )
+
     def submit(self, request: SynthesisRequest, control: Control | None = None) -> HummedSpeech:
         self._calls += 1
         self._speeches.append(HummedSpeech(self, request, control or Control()))
@@ -81,6 +92,8 @@ class StandInEngine:
 
     def tick(self) -> bool:
         """A step of everybody's; those that take their time take it together."""
+        self._steps += 1
+        self._codes += len(self._speeches)
         waits = [speech.advance() for speech in self._speeches if not speech.ended]
         if any(waits):
             time.sleep(STEP_SECONDS)

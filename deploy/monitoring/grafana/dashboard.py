@@ -72,6 +72,19 @@ PANELS = (
     Panel("Waiting", "short", gauge("indextts_queue_length"), True),
     Panel("Expected wait of a new request", "s", gauge("indextts_expected_wait_seconds")),
     Panel("Running", "short", gauge("indextts_running"), True),
+    Panel("Segments in the engine", "short", {
+        "{{stage}}": f"sum by (stage) (indextts_segments{{{INSTANCES}}})"
+    }, True),
+    Panel("Slots", "short", gauge("indextts_slots"), True),
+    Panel("Sequences in a step of the GPT", "none", {
+        "mean": 'sum(rate(indextts_steps_total{kind="codes"}[$__rate_interval]))'
+        ' / sum(rate(indextts_steps_total{kind="gpt"}[$__rate_interval]))'
+    }),
+    Panel("Steps a second", "none", rate("indextts_steps_total", "kind")),
+    Panel("Padding of the flows", "percentunit", {
+        "padding": 'sum(rate(indextts_flow_frames_total{use="padding"}[$__rate_interval]))'
+        " / sum(rate(indextts_flow_frames_total[$__rate_interval]))"
+    }),
     Panel("Time in the queue", "s", quantiles("indextts_queue_seconds")),
     Panel("Inference", "s", quantiles("indextts_inference_seconds")),
     Panel("Fetching and decoding clips", "s", quantiles("indextts_fetch_seconds")),

@@ -469,3 +469,60 @@ def test_a_closed_channel_keeps_nothing() -> None:
     channel.put(segment(90))
     assert channel.closed
     assert channel.next(0) is None
+
+
+def together(make: Maker, most: int = 4, device: str = "cuda:0") -> Bench:
+    return make(load=lambda override: StandInEngine(override or device, max_batch=most))
+
+
+def test_jobs_run_together_as_far_as_the_engine_takes_them(make: Maker) -> None:
+    bench = together(make, 3)
+    calls = [bench.speak_later("[slow 0.5]") for _ in range(5)]
+    wait_until(lambda: bench.runner.status().jobs_running == 3)
+    assert bench.runner.status().queue_length == 2
+    seconds = [call.result().completed.inference_seconds for call in calls]
+    assert max(seconds) < 2.0
+    assert bench.runner.status().jobs_running == 0
+
+
+def test_who_comes_later_and_is_short_does_not_wait(make: Maker) -> None:
+    bench = together(make)
+    left = threading.Event()
+    long = Later(lambda: bench.speak("[slow 20]", gone=left.is_set))
+    wait_until(lambda: bench.runner.status().running)
+    assert bench.speak("short").audio_seconds > 0
+    assert bench.runner.status().jobs_running == 1
+    left.set()
+    with pytest.raises(ClientGoneError):
+        long.result()
+
+
+def test_a_failure_beside_others_is_theirs_alone(make: Maker) -> None:
+    bench = together(make)
+    others = [bench.speak_later("[slow 0.5]") for _ in range(2)]
+    wait_until(lambda: bench.runner.status().jobs_running == 2)
+    with pytest.raises(GenerationError):
+        bench.speak("[fail]")
+    for other in others:
+        assert other.result().audio_seconds > 0
+
+
+def test_the_fallback_repeats_nothing_of_anybody(make: Maker) -> None:
+    """All who run go on with the CPU; what their readers have is not sent again."""
+    bench = together(make)
+    other = bench.speak_later("first\n[slow 0.5]\nlast")
+    wait_until(lambda: bench.runner.status().running)
+    assert bench.speak("[oom]").audio_seconds > 0
+    assert [part.text for part in other.result().segments] == ["first", "[slow 0.5]", "last"]
+    assert bench.runner.status().facts.device == "cpu"
+
+
+def test_a_broken_device_ends_those_beside_it(make: Maker) -> None:
+    bench = together(make)
+    other = bench.speak_later("[slow 20]")
+    wait_until(lambda: bench.runner.status().running)
+    with pytest.raises(EngineLostError):
+        bench.speak("[poison]")
+    with pytest.raises(EngineLostError):
+        other.result()
+    wait_until(lambda: bench.recorder.exits == [EXIT_FAILED])
