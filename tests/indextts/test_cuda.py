@@ -52,6 +52,7 @@ def test_the_second_gpu_speaks_the_codes_of_the_cpu(
     # Same numbers drawn, same rounding in attention.
     monkeypatch.setattr(noise, "_ACCELERATOR_BLOCK", 1)
     monkeypatch.setattr(NativeSession, "first_window", GraphedSession.first_window)
+    monkeypatch.setattr(NativeSession, "position_step", GraphedSession.position_step)
     request = replace(REQUEST, sampling=SamplingOptions(num_beams=beams, max_mel_tokens=12))
     engine = IndexTTS2(tiny_model_dir, device="cuda:1", precision=precision)
     replays = gpu.replays

@@ -119,6 +119,8 @@ class GraphedSession(NativeSession):
 
     first_window = 256
     window_step = 256
+    # Sequences with prefixes of all lengths are to have few shapes.
+    position_step = 128
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from indextts.layers.kv_cache import KVCache, aligned
+from indextts.layers.kv_cache import ALIGNMENT, KVCache, aligned
 from indextts.stages.semantic_gpt import SemanticGPT
 
 
@@ -134,10 +134,12 @@ class NativeSession(DecodeSession):
     Attributes:
         first_window, window_step: generated positions that the cache has room for at first, and
             by which it grows; what is unused of them costs attention over masked positions.
+        position_step: all positions, prefixes included, are a multiple of it.
     """
 
     first_window = 64
     window_step = 128
+    position_step = ALIGNMENT
 
     def __init__(self, model: SemanticGPT, prefixes: Sequence[Tensor] = (), beams: int = 1) -> None:
         self._model = model
@@ -176,7 +178,8 @@ class NativeSession(DecodeSession):
 
     def _needed(self) -> int:
         """Positions that the cache must have for the next step."""
-        return max((one.start + self._window(one.read) for one in self._sequences), default=0)
+        most = max((one.start + self._window(one.read) for one in self._sequences), default=0)
+        return -(-most // self.position_step) * self.position_step
 
     def _window(self, read: int) -> int:
         if read < self.first_window:

@@ -48,6 +48,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[torch.device]:
 def equal_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """In half precision attention over other windows rounds differently."""
     monkeypatch.setattr(NativeSession, "first_window", GraphedSession.first_window)
+    monkeypatch.setattr(NativeSession, "position_step", GraphedSession.position_step)
     monkeypatch.setattr(NativeSession, "window_step", GraphedSession.window_step)
 
 
