@@ -177,10 +177,10 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
         help="syntheses of one caller (default %(default)s)",
     )
     group.add_argument(
-        "--burst", default=20, type=_positive, help="requests at once beyond the rate (20)"
+        "--burst", default=40, type=_positive, help="requests at once beyond the rate (40)"
     )
     group.add_argument(
-        "--connections", default=16, type=_positive, help="open syntheses of one caller (16)"
+        "--connections", default=40, type=_positive, help="open syntheses of one caller (40)"
     )
     group.add_argument(
         "--max-body",

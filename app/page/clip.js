@@ -36,7 +36,8 @@ export class ClipPicker {
       });
     }
     const panel = (mode) => find(`[data-panel="${mode}"]`, this.#root);
-    this.#voices = new VoiceList(panel("stored"), stored, `${field}-voice`, () =>
+    const purpose = field === "emo_audio" ? "emotion" : "";
+    this.#voices = new VoiceList(panel("stored"), stored, `${field}-voice`, purpose, () =>
       showAt(this.#error, "clip.unheard"),
     );
     new RecordPanel(panel("record"), facts.max_clip_seconds, (file) => this.#take("record", file));

@@ -3,7 +3,7 @@ import { voices } from "./api.js";
 
 /** Events: "change". */
 export class StoredVoices extends EventTarget {
-  /** [{name, language, description}] */
+  /** [{name, language, description, purpose}] */
   list = [];
   /** The name of the voice that the server takes by itself, or null. */
   usual = null;
@@ -26,10 +26,17 @@ export class StoredVoices extends EventTarget {
     }
   }
 
-  /** The voices, those first that speak a language, and the usual one before its like. */
-  sorted(language) {
+  /**
+   * The voices: those first that are meant for this, then those that speak a language, and the
+   * usual one before its like.
+   * @param {string} language
+   * @param {string} purpose "emotion", or empty for voices
+   */
+  sorted(language, purpose) {
     const rank = (voice) =>
-      (voice.language.toLowerCase().startsWith(language) ? 0 : 2) + (voice.name === this.usual ? 0 : 1);
+      (voice.purpose === purpose ? 0 : 4) +
+      (voice.language.toLowerCase().startsWith(language) ? 0 : 2) +
+      (voice.name === this.usual ? 0 : 1);
     return [...this.list].sort((one, other) => rank(one) - rank(other));
   }
 

@@ -10,6 +10,7 @@ export class VoiceList {
   #root;
   #stored;
   #group;
+  #purpose;
   #failed;
   #chosen = null;
 
@@ -17,13 +18,15 @@ export class VoiceList {
    * @param {HTMLElement} root the panel of the clip template
    * @param {import("./stored.js").StoredVoices} stored
    * @param {string} group name of the radio buttons
+   * @param {string} purpose of the clips that come first
    * @param {() => void} failed is told when a voice cannot be heard
    */
-  constructor(root, stored, group, failed) {
+  constructor(root, stored, group, purpose, failed) {
     this.#root = root;
     this.#failed = failed;
     this.#stored = stored;
     this.#group = group;
+    this.#purpose = purpose;
     stored.addEventListener("change", () => this.#draw());
     find(".filter", root).addEventListener("input", () => this.#filter());
     onLanguage(() => this.#draw());
@@ -38,11 +41,11 @@ export class VoiceList {
   #draw() {
     hush();
     const { list, why } = this.#stored;
-    if (this.chosen === null) this.#chosen = this.#stored.sorted(language())[0]?.name ?? null;
+    if (this.chosen === null) this.#chosen = this.#stored.sorted(language(), this.#purpose)[0]?.name ?? null;
     const filter = find(".filter", this.#root);
     filter.hidden = list.length < FILTER_FROM;
     if (filter.hidden) filter.value = "";
-    const rows = this.#stored.sorted(language()).map((voice) => this.#row(voice));
+    const rows = this.#stored.sorted(language(), this.#purpose).map((voice) => this.#row(voice));
     find(".voices", this.#root).replaceChildren(...rows);
     find(".voices", this.#root).hidden = list.length === 0;
     this.#filter(why);

@@ -64,6 +64,10 @@ class VoiceResponse(Schema):
     name = fields.Str(required=True, metadata={"description": NAME_HELP})
     language = fields.Str(required=True, metadata={"description": "A tag such as en, or empty."})
     description = fields.Str(required=True)
+    purpose = fields.Str(
+        required=True,
+        metadata={"description": "`emotion` for a clip that is meant for `emo_audio`, or empty."},
+    )
     consent = fields.Str(required=True, metadata={"description": "On the speaker's consent."})
     sha256 = fields.Str(required=True, metadata={"description": "Of the clip, where it is known."})
     aliases = fields.List(fields.Str(), required=True, metadata={"description": "Further names."})

@@ -113,6 +113,7 @@ def _shown(voice: Voice, aliases: list[str], base: str) -> dict[str, object]:
         "name": voice.name,
         "language": told.language,
         "description": told.description,
+        "purpose": told.purpose,
         "consent": told.consent,
         "sha256": told.sha256,
         "aliases": aliases,

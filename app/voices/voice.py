@@ -23,6 +23,7 @@ class Sidecar:
         name: of the voice when this was written; the file's name is what counts.
         language: a tag such as "en" or "zh-CN".
         description: for people who choose a voice.
+        purpose: "emotion" for a clip that is meant for its emotion rather than its voice.
         consent: a note on the speaker's consent, shown to every caller.
         sha256: of the clip that this was written for, in hexadecimal digits.
     """
@@ -30,6 +31,7 @@ class Sidecar:
     name: str = ""
     language: str = ""
     description: str = ""
+    purpose: str = ""
     consent: str = ""
     sha256: str = ""
 

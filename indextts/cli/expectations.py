@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import torch
 from torch import nn
 
 from indextts.config import ModelConfig
@@ -23,6 +22,7 @@ from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.utils.file_shapes import BARE_TENSOR, Shape
+from indextts.utils.skeleton import skeleton
 
 Shapes = dict[str, Shape]
 Expectation = Callable[[ModelConfig, tuple[Path, ...]], Shapes]
@@ -30,7 +30,7 @@ Expectation = Callable[[ModelConfig, tuple[Path, ...]], Shapes]
 
 def shapes_of_module(build: Callable[[], nn.Module], prefix: str = "") -> Shapes:
     """Key -> shape of everything a module loads; it is built without memory for its weights."""
-    with torch.device("meta"):
+    with skeleton():
         module = build()
     return {prefix + key: tuple(value.shape) for key, value in module.state_dict().items()}
 

@@ -101,7 +101,8 @@ class AliasFreeActivation(nn.Module):
         self.amplitude: Tensor
         for name in ("frequency", "amplitude"):
             self.register_buffer(name, torch.empty(channels, 1), persistent=False)
-        self.compute_buffers(self.frequency.device)
+        if not self.frequency.is_meta:
+            self.compute_buffers(self.frequency.device)
         self.register_load_state_dict_post_hook(_take_constants)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()

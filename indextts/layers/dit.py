@@ -27,7 +27,8 @@ class TimestepEmbedder(nn.Module):
         )
         self.freqs: Tensor
         self.register_buffer("freqs", torch.empty(self.pairs), persistent=False)
-        self.compute_buffers(self.freqs.device)
+        if not self.freqs.is_meta:
+            self.compute_buffers(self.freqs.device)
 
     def compute_buffers(self, device: torch.device) -> None:
         index = torch.arange(self.pairs, dtype=torch.float32, device=device)

@@ -26,6 +26,7 @@ from indextts.utils.checkpoint import (
     read_safetensors,
     tensors_of,
 )
+from indextts.utils.skeleton import skeleton
 
 Noise = Callable[[int, int], Tensor] | Sequence[Tensor]
 """Noise of each segment: a function (index, frames) -> [1, M, frames], or the tensors."""
@@ -223,7 +224,7 @@ def load_acoustic_model(
             missing or has another shape.
     """
     state = _flat_entries(path) if path.suffix == ".safetensors" else _nested_entries(path)
-    with torch.device("meta"):
+    with skeleton():
         model = AcousticModel(config)
     needed = {key: value for key, value in state.items() if not _is_unused(key)}
     renamed = {own_key(key): value for key, value in fold_weight_norm(needed, path).items()}

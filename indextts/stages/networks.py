@@ -26,6 +26,7 @@ from indextts.stages.speaker_style import load_speaker_style
 from indextts.stages.text import TextFrontEnd, load_text_front_end
 from indextts.stages.vocoder import Vocoder, load_vocoder
 from indextts.utils.checkpoint import load_into, read_state_dict
+from indextts.utils.skeleton import skeleton
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +98,11 @@ def _load_gpt(
     files: ModelFiles, config: ModelConfig, device: torch.device, dtype: torch.dtype
 ) -> tuple[SemanticGPT, ReferenceConditioner]:
     state = read_state_dict(files.gpt, unwrap=("model",))
-    with torch.device("meta"):
+    with skeleton():
         gpt, conditioner = SemanticGPT(config.gpt), ReferenceConditioner(config.gpt)
     load_into(gpt, state, files.gpt, dtype=dtype, device=device)
+    if device.type == "cpu":
+        gpt.gpt.suit_processor()
     # The clips are read once and kept: full precision costs nothing there.
     load_into(conditioner, state, files.gpt, device=device)
     return gpt, conditioner

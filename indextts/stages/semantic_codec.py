@@ -9,6 +9,7 @@ import torch
 from indextts.config import SemanticCodecConfig
 from indextts.layers.rep_codec import RepCodec
 from indextts.utils.checkpoint import fold_weight_norm, load_into, read_state_dict
+from indextts.utils.skeleton import skeleton
 
 
 def load_semantic_codec(
@@ -24,7 +25,7 @@ def load_semantic_codec(
     Raises:
         ModelFileError: missing, damaged, or of other dimensions than `config`.
     """
-    with torch.device("meta"):
+    with skeleton():
         codec = RepCodec(config)
     state = {
         key: value

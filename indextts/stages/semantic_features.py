@@ -12,6 +12,7 @@ from indextts.layers.w2v_bert import W2VBertEncoder
 from indextts.network_configs import W2VBertConfig, load_w2v_bert_config
 from indextts.utils.checkpoint import FETCH_HINT, load_into, read_safetensors, read_state_dict
 from indextts.utils.fbank import speech_features
+from indextts.utils.skeleton import skeleton
 
 # Models with a head on top keep the encoder under this name.
 HEAD_PREFIX = "wav2vec2_bert."
@@ -87,7 +88,7 @@ def load_semantic_features(
 def _load_encoder(
     path: Path, config: W2VBertConfig, layer: int, device: torch.device
 ) -> W2VBertEncoder:
-    with torch.device("meta"):
+    with skeleton():
         encoder = W2VBertEncoder(config, layer)
     needed = frozenset(encoder.state_dict())
     state = read_safetensors(path, wanted=lambda key: key.removeprefix(HEAD_PREFIX) in needed)

@@ -12,6 +12,7 @@ from indextts.errors import AudioError
 from indextts.layers.campplus import CAMPPlus
 from indextts.utils.checkpoint import load_into, read_state_dict
 from indextts.utils.fbank import kaldi_fbank
+from indextts.utils.skeleton import skeleton
 
 # Two frames are left of three after the network's stride; one has no standard deviation.
 MIN_FRAMES = 3
@@ -58,7 +59,7 @@ def load_speaker_style(
     Raises:
         ModelFileError: missing, damaged, or of other dimensions than `config`.
     """
-    with torch.device("meta"):
+    with skeleton():
         encoder = CAMPPlus(config)
     load_into(encoder, read_state_dict(path), path, device=device)
     return SpeakerStyle(encoder, config.feat_dim, torch.device(device))

@@ -13,6 +13,7 @@ from indextts.errors import NonFiniteAudioError
 from indextts.layers.bigvgan import BigVGAN
 from indextts.network_configs import load_bigvgan_config
 from indextts.utils.checkpoint import StateDict, fold_weight_norm, load_into, read_state_dict
+from indextts.utils.skeleton import skeleton
 
 # Frames that CUDA reads at a time.  For each new length of a convolution cuDNN looks for a plan
 # anew, which for all of this net takes longer than the overlap of windows of one length.
@@ -153,7 +154,7 @@ def load_vocoder(checkpoint: Path, config: Path, device: torch.device | str = "c
         ModelFileError: a file is missing or damaged, or lacks an entry of the right shape.
         ConfigError: the configuration describes no generator that we can build.
     """
-    with torch.device("meta"):
+    with skeleton():
         model = BigVGAN(load_bigvgan_config(config))
     state = fold_weight_norm(read_state_dict(checkpoint, unwrap=("generator",)), checkpoint)
     if not any(key.endswith(".filter") for key in state):

@@ -3,7 +3,7 @@
 A module is built on the ``meta`` device (shapes only), then the tensors of the
 memory-mapped file *become* its parameters::
 
-    with torch.device("meta"):
+    with skeleton():
         module = Generator(config)
     load_into(module, read_state_dict(path, unwrap="generator"), path)
 
@@ -168,7 +168,7 @@ def load_into(
     know are passed over.  Ends in eval mode with gradients off.
 
     Args:
-        module: usually built under ``torch.device("meta")``.
+        module: usually built in a :func:`~indextts.utils.skeleton.skeleton`.
         state: key -> tensor.
         path: named in errors.
         prefix: what to put before the module's own keys to find them in `state`.

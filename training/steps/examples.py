@@ -30,6 +30,7 @@ class Clip:
     description: str
     text: str
     manner: Manner = PLAIN
+    purpose: str = ""
 
     def sidecar(self, sound: bytes) -> bytes:
         """The file beside the clip whose bytes are `sound`."""
@@ -37,6 +38,7 @@ class Clip:
             "name": self.name,
             "language": self.language,
             "description": self.description,
+            "purpose": self.purpose,
             "consent": CONSENT,
             "sha256": hashlib.sha256(sound).hexdigest(),
         }
@@ -47,8 +49,8 @@ _WALK = "I went for a long walk by the river this morning, and it was lovely."
 _NEWS = "The library opens at nine, and you can keep a book for three weeks."
 _TEA = "Put the kettle on and sit down; there is no hurry at all today."
 _MOOD = "You will never guess what happened to me on the way home."
-_CALM = "The voice of en_female, slow and low: for emo_audio"
-_EXCITED = "The voice of en_female, fast and high: for emo_audio"
+_CALM = "The voice of en_female, slow and low"
+_EXCITED = "The voice of en_female, fast and high"
 
 CLIPS = (
     Clip("en_female", "af_heart", "en", "A woman, American English, warm", _WALK),
@@ -69,8 +71,8 @@ CLIPS = (
         "A young woman, Mandarin",
         "先坐下来喝杯茶吧，今天一点也不着急。",
     ),
-    Clip("emotion_calm", "af_heart", "en", _CALM, _MOOD, Manner(speed=0.75, pitch=0.94)),
-    Clip("emotion_excited", "af_heart", "en", _EXCITED, _MOOD, Manner(speed=1.3, pitch=1.12)),
+    Clip("emotion_calm", "af_heart", "en", _CALM, _MOOD, Manner(0.75, 0.94), "emotion"),
+    Clip("emotion_excited", "af_heart", "en", _EXCITED, _MOOD, Manner(1.3, 1.12), "emotion"),
 )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from indextts.stages.decoding.session import DecodeSession
 from indextts.stages.semantic_gpt import SemanticGPT
+from indextts.utils.skeleton import skeleton
 
 
 def build_trunk(model: SemanticGPT) -> Any:
@@ -35,7 +36,7 @@ def build_trunk(model: SemanticGPT) -> Any:
         attn_pdrop=0.0,
         use_cache=True,
     )
-    with torch.device("meta"):
+    with skeleton():
         trunk = GPT2Model(config)
     state = dict(model.gpt.state_dict())
     # Positions come with the input: the library's own table adds nothing.

@@ -149,6 +149,7 @@ def test_a_voice_is_added_heard_spoken_and_removed(
         "name": "张三",
         "language": "zh-CN",
         "description": "Calm\n(test)",
+        "purpose": "",
         "consent": "Anna said yes",
         "sha256": hashlib.sha256(clip).hexdigest(),
     }

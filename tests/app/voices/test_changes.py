@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_voice_with_its_sidecar(folder: Path) -> None:
     voice = VoiceStore(folder).add(ANNA)
     digest = hashlib.sha256(ANNA.clip).hexdigest()
-    assert voice.sidecar == Sidecar("anna", "en", "A test", "Anna said yes", digest)
+    assert voice.sidecar == Sidecar("anna", "en", "A test", "", "Anna said yes", digest)
     other = VoiceStore(folder)
     assert other.find("anna") == voice
     assert other.read("anna") == ANNA.clip

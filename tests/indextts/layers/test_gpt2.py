@@ -1,0 +1,38 @@
+"""The GPT-2 blocks: however their weights lie in memory, they compute the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from indextts.layers.gpt2 import GPT2, Conv1D
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 8, 12, 32, 33, 100])
+def test_the_layout_changes_no_result(rows: int) -> None:
+    torch.manual_seed(rows)
+    layer = Conv1D(48, 80)
+    torch.nn.init.normal_(layer.weight)
+    torch.nn.init.normal_(layer.bias)
+    x = torch.randn(rows, 1, 48)
+    with torch.inference_mode():
+        expected = layer(x)
+        weight = layer.weight.clone()
+        layer.lay_out_by_output()
+        assert layer.weight.shape == (48, 80)
+        assert torch.equal(layer.weight, weight)
+        found = layer(x)
+    assert found.shape == (rows, 1, 80)
+    assert found.is_contiguous()
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_model_is_laid_out_whole() -> None:
+    model = GPT2(16, 2, 3).requires_grad_(False)
+    model.suit_processor()
+    layers = [module for module in model.modules() if isinstance(module, Conv1D)]
+    assert len(layers) == 12
+    assert all(layer.weight.stride(0) == 1 for layer in layers)
+    assert {name: tuple(value.shape) for name, value in model.state_dict().items()} == {
+        name: tuple(value.shape) for name, value in GPT2(16, 2, 3).state_dict().items()
+    }
