@@ -21,6 +21,7 @@ from indextts.stages.decoding.lane import Generated, Slot
 from indextts.stages.flow_queue import FlowQueue
 from indextts.stages.member import Member
 from indextts.stages.networks import Networks
+from indextts.stages.places import Places
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.device_errors import is_out_of_memory, poisons_device, release_memory
 from indextts.utils.turns import Turns
@@ -55,11 +56,8 @@ class Scheduler:
         self._slots = policy.slots
         self._owners: dict[Member, SynthesisRun] = {}
         self._decoding: dict[Slot, Member] = {}
-        # Begun, and waiting for a slot: again, or because there was no memory.
-        self._again: deque[Member] = deque()
+        self._places = Places()
         self._flows = FlowQueue(networks.reference.acoustic, policy.flow_rows)
-        self._decoded: deque[Member] = deque()
-        self._voicing: deque[Member] = deque()
         self._failures: dict[SynthesisRun, int] = {}
         self._last_served: dict[SynthesisRun, int] = {}
         self._served = self._calm = 0
@@ -96,10 +94,10 @@ class Scheduler:
         return WorkStats(
             runs=len(self._runs),
             slots=self._slots,
-            waiting=len(self._again) + len(self._decoded),
+            waiting=len(self._places.again) + len(self._places.decoded),
             decoding=len(self._decoding),
             flowing=len(self._flows.members),
-            voicing=len(self._voicing),
+            voicing=len(self._places.voicing),
             gpt_steps=self._gpt_steps,
             codes=self._codes,
             flow_steps=flows.steps,
@@ -141,28 +139,28 @@ class Scheduler:
     def _finish_oldest(self) -> bool:
         """Bring the sound that is nearest a little nearer; False: there is nothing to do."""
         groups = self._flows.groups()
-        if self._voicing:
-            self._speak(self._voicing.popleft())
+        if self._places.voicing:
+            self._speak(self._places.voicing.popleft())
         elif groups:
             self._flow_step(groups[0])
-        elif self._decoded:
-            self._begin_flow(self._decoded.popleft())
+        elif self._places.decoded:
+            self._begin_flow(self._places.decoded.popleft())
         else:
             return False
         return True
 
     def _finish_all(self) -> bool:
         """A step for every flow, and one vocoder call; False: there was nothing to do."""
-        busy = bool(self._decoded or self._voicing or self._flows.members)
-        for member in tuple(self._decoded):
+        busy = bool(self._places.decoded or self._places.voicing or self._flows.members)
+        for member in tuple(self._places.decoded):
             # A failure may have taken others of its request along.
-            if member in self._decoded:
-                self._decoded.remove(member)
+            if member in self._places.decoded:
+                self._places.decoded.remove(member)
                 self._begin_flow(member)
         for members in self._flows.groups():
             self._flow_step(members)
-        if self._voicing:
-            self._speak(self._voicing.popleft())
+        if self._places.voicing:
+            self._speak(self._places.voicing.popleft())
         return busy
 
     def _admit(self) -> None:
@@ -170,7 +168,7 @@ class Scheduler:
         for _ in range(self.policy.prefills):
             if len(self._decoding) >= self._slots or not self._batch.has_room:
                 return
-            member = self._again.popleft() if self._again else self._next_member()
+            member = self._places.again.popleft() if self._places.again else self._next_member()
             if member is None:
                 return
             self._join(member)
@@ -182,14 +180,18 @@ class Scheduler:
             return not run.urgent, len(run.members), self._last_served.get(run, 0)
 
         for run in sorted(self._runs, key=turn):
-            found: list[Member] = []
-            self._own(run, partial(_append_next, run, found))
-            for member in found:
+            member = self._begin(run)
+            if member is not None:
                 self._owners[member] = run
                 self._served += 1
                 self._last_served[run] = self._served
                 return member
         return None
+
+    def _begin(self, run: SynthesisRun) -> Member | None:
+        found: list[Member | None] = []
+        self._own(run, lambda: found.append(run.next_member()))
+        return found[0] if found else None
 
     # -- what one member does alone ------------------------------------------------------
 
@@ -203,20 +205,20 @@ class Scheduler:
             except Exception as error:
                 if not self._decoder.has_failed(error):
                     raise
-                self._again.appendleft(member)
+                self._places.again.appendleft(member)
                 self._start_over()
             else:
                 self._decoding[member.slot] = member
 
-        self._own(run, work, lambda: self._again.appendleft(member))
+        self._own(run, work, lambda: self._places.again.appendleft(member))
 
     def _has_decoded(self, member: Member, made: Generated) -> None:
         def work() -> None:
             member.has_decoded(made)
             if member.decoding:
-                self._again.appendleft(member)
+                self._places.again.appendleft(member)
             else:
-                self._decoded.append(member)
+                self._places.decoded.append(member)
 
         self._own(self._owners[member], work)
 
@@ -229,11 +231,11 @@ class Scheduler:
             with run.clock.stage("s2mel"):
                 member.begin_flow(latents)
             if member.flow is None:
-                self._voicing.append(member)
+                self._places.voicing.append(member)
             else:
                 self._flows.join(member)
 
-        self._own(run, work, lambda: self._decoded.appendleft(member))
+        self._own(run, work, lambda: self._places.decoded.appendleft(member))
 
     def _speak(self, member: Member) -> None:
         run = self._owners[member]
@@ -247,7 +249,7 @@ class Scheduler:
                 self._remove(run)
             self._stay_calm()
 
-        self._own(run, work, lambda: self._voicing.appendleft(member))
+        self._own(run, work, lambda: self._places.voicing.appendleft(member))
 
     def _own(
         self, run: SynthesisRun, work: Callable[[], None], again: Callable[[], None] | None = None
@@ -272,8 +274,9 @@ class Scheduler:
     def _decode(self) -> None:
         """One code for everybody who has a slot."""
         for run, members in self._by_run(self._decoding.values()):
-            steps, limit = max((slot.steps, slot.task.limit) for slot in _slots_of(members))
-            self._own(run, partial(run.tell, "gpt", members, steps, limit))
+            slots = [member.slot for member in members if member.slot is not None]
+            ahead = max(slots, key=lambda slot: slot.steps)
+            self._own(run, partial(run.tell, "gpt", members, ahead.steps, ahead.task.limit))
         if not self._decoding:
             return
         members = list(self._decoding.values())
@@ -305,7 +308,7 @@ class Scheduler:
             self._has_failed(error, members)
             return
         self._flows.leave(ended)
-        self._voicing.extend(ended)
+        self._places.voicing.extend(ended)
 
     def _by_run(self, members: Iterable[Member]) -> list[tuple[SynthesisRun, list[Member]]]:
         found: dict[SynthesisRun, list[Member]] = {}
@@ -346,7 +349,7 @@ class Scheduler:
     def _make_room(self, error: Exception) -> None:
         """Fewer slots, and all memory that can be had; whoever had a slot begins anew."""
         self._out_of_memory += 1
-        self._slots = max(1, min(self._slots, len(self._decoding) + len(self._again)) // 2)
+        self._slots = max(1, min(self._slots, len(self._decoding) + len(self._places.again)) // 2)
         self._flows.rows = max(1, self._flows.rows // 2)
         self._calm = 0
         log.warning("Out of memory: %d segments are decoded together now", self._slots)
@@ -366,27 +369,17 @@ class Scheduler:
         """Codes and mels in the making are begun anew; their seeds make them the same."""
         for member in reversed(self._decoding.values()):
             member.slot = None
-            self._again.appendleft(member)
+            self._places.again.appendleft(member)
         self._decoding.clear()
         self._batch = self._decoder.open_batch()
         self._flows.start_over()
-        placed = {*self._again, *self._decoded, *self._flows.members, *self._voicing}
+        placed = {*self._places, *self._flows.members}
         for run in self._runs:
             for member in run.members:
                 self._owners[member] = run
                 # Else it was between two places when the interruption came.
                 if member not in placed:
-                    self._place(member)
-
-    def _place(self, member: Member) -> None:
-        """Put a member where it belongs."""
-        if member.decoding:
-            member.slot = None
-            self._again.append(member)
-        elif member.flow is None or not member.flow.ended:
-            self._decoded.append(member)
-        else:
-            self._voicing.append(member)
+                    self._places.put(member)
 
     def _fail(self, run: SynthesisRun, error: Exception) -> None:
         run.error = error
@@ -407,19 +400,4 @@ class Scheduler:
             del self._decoding[slot]
         self._batch.leave(slots)
         self._flows.leave(gone)
-        for waiting in (self._again, self._decoded, self._voicing):
-            staying = [member for member in waiting if member not in gone]
-            waiting.clear()
-            waiting.extend(staying)
-
-
-def _append_next(run: SynthesisRun, found: list[Member]) -> None:
-    member = run.next_member()
-    if member is not None:
-        found.append(member)
-
-
-def _slots_of(members: Iterable[Member]) -> Iterator[Slot]:
-    for member in members:
-        assert member.slot is not None
-        yield member.slot
+        self._places.remove(gone)

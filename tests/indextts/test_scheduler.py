@@ -106,7 +106,7 @@ def nothing_is_left(engine: IndexTTS2) -> None:
     stats, scheduler = engine.stats(), engine._scheduler
     assert (stats.runs, stats.decoding, stats.flowing, stats.voicing) == (0, 0, 0, 0)
     assert not scheduler._owners
-    assert not scheduler._again
+    assert not list(scheduler._places)
     assert not scheduler._batch.slots
     assert not scheduler._flows._groups
     assert not scheduler._last_served
