@@ -154,8 +154,11 @@ class Scheduler:
     def _finish_all(self) -> bool:
         """A step for every flow, and one vocoder call; False: there was nothing to do."""
         busy = bool(self._decoded or self._voicing or self._flows.members)
-        for _ in range(len(self._decoded)):
-            self._begin_flow(self._decoded.popleft())
+        for member in tuple(self._decoded):
+            # A failure may have taken others of its request along.
+            if member in self._decoded:
+                self._decoded.remove(member)
+                self._begin_flow(member)
         for members in self._flows.groups():
             self._flow_step(members)
         if self._voicing:
@@ -179,8 +182,9 @@ class Scheduler:
             return not run.urgent, len(run.members), self._last_served.get(run, 0)
 
         for run in sorted(self._runs, key=turn):
-            member = run.next_member()
-            if member is not None:
+            found: list[Member] = []
+            self._own(run, partial(_append_next, run, found))
+            for member in found:
                 self._owners[member] = run
                 self._served += 1
                 self._last_served[run] = self._served
@@ -288,7 +292,7 @@ class Scheduler:
             self._has_decoded(self._decoding.pop(slot), made)
 
     def _flow_step(self, members: tuple[Member, ...]) -> None:
-        for run, own in self._by_run(members):
+        for run, own in self._by_run(member for member in members if member in self._owners):
             flow = own[0].flow
             assert flow is not None
             self._own(run, partial(run.tell, "s2mel", own, flow.step, flow.steps))
@@ -366,6 +370,23 @@ class Scheduler:
         self._decoding.clear()
         self._batch = self._decoder.open_batch()
         self._flows.start_over()
+        placed = {*self._again, *self._decoded, *self._flows.members, *self._voicing}
+        for run in self._runs:
+            for member in run.members:
+                self._owners[member] = run
+                # Else it was between two places when the interruption came.
+                if member not in placed:
+                    self._place(member)
+
+    def _place(self, member: Member) -> None:
+        """Put a member where it belongs."""
+        if member.decoding:
+            member.slot = None
+            self._again.append(member)
+        elif member.flow is None or not member.flow.ended:
+            self._decoded.append(member)
+        else:
+            self._voicing.append(member)
 
     def _fail(self, run: SynthesisRun, error: Exception) -> None:
         run.error = error
@@ -390,6 +411,12 @@ class Scheduler:
             staying = [member for member in waiting if member not in gone]
             waiting.clear()
             waiting.extend(staying)
+
+
+def _append_next(run: SynthesisRun, found: list[Member]) -> None:
+    member = run.next_member()
+    if member is not None:
+        found.append(member)
 
 
 def _slots_of(members: Iterable[Member]) -> Iterator[Slot]:

@@ -25,12 +25,13 @@ from indextts.errors import (
 )
 from indextts.infer_v2 import IndexTTS2
 from indextts.policy import SchedulerPolicy
-from indextts.request import Control, Progress, ReferenceAudio, SegmentAudio, SynthesisRequest
+from indextts.request import Control, ReferenceAudio, SegmentAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
 from indextts.stages.decoding.batch import DecodeBatch
 from indextts.stages.decoding.session import NativeSession
 from indextts.stages.flow_queue import FlowQueue
 from indextts.stages.member import Member
+from indextts.stages.synthesis import SynthesisRun
 from indextts.stream import Speaking
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -390,23 +391,56 @@ def test_an_abandoned_stream_leaves_nothing(engine: IndexTTS2, clips: list[Refer
     assert gone() is None
 
 
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (DecodeBatch, "step", 5),
+        (DecodeBatch, "join", 2),
+        (Member, "has_decoded", 1),
+        (Member, "latents", 1),
+        (Member, "begin_flow", 2),
+        (FlowQueue, "step", 3),
+        (Member, "speak", 2),
+        (SynthesisRun, "next_member", 2),
+        (SynthesisRun, "prepare", 2),
+        (SynthesisRun, "tell", 4),
+    ],
+)
+@pytest.mark.parametrize("after", [False, True])
 def test_an_interrupted_round_is_made_up_for(
-    engine: IndexTTS2, clips: list[ReferenceAudio], alone: Alone
+    engine: IndexTTS2,
+    clips: list[ReferenceAudio],
+    alone: Alone,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    name: str,
+    call: int,
+    after: bool,
 ) -> None:
-    """As with Ctrl-C, which may come anywhere."""
+    """As with Ctrl-C, which may come anywhere: nothing of those who go on is lost."""
+    original, calls = getattr(owner, name), list[int]()
 
-    def interrupt(progress: Progress) -> None:
-        if progress.done == 5 and not told:
-            told.append(progress)
+    def interrupted(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call and not after:
             raise KeyboardInterrupt
+        made = original(*args, **options)
+        if len(calls) == call and after:
+            raise KeyboardInterrupt
+        return made
 
-    told: list[Progress] = []
-    other = engine.submit(request(clips, 0))
+    for number in (0, 2, 4):
+        alone(number)
+    monkeypatch.setattr(owner, name, interrupted)
+    speaking = {number: engine.submit(request(clips, number)) for number in (0, 2, 4)}
     with pytest.raises(KeyboardInterrupt):
-        engine.synthesize(request(clips, 4), Control(progress=interrupt))
+        tick(engine)
     tick(engine)
-    alone.check(0, other.take())
-    assert other.error is None
+    for number, one in speaking.items():
+        assert one.error is None
+        made = one.take()
+        assert len(made) == len(alone(number))
+        alone.check(number, made)
     nothing_is_left(engine)
 
 
