@@ -93,13 +93,13 @@ def _verdict(summary: dict[str, Any]) -> str:
     syllables = summary.get("zh", {}).get("syllable_error_rate")
     if wer is None or syllables is None:
         return "**It has not been scored: do not make it a default.**"
-    if wer <= MAX_WER and syllables <= MAX_SYLLABLE_ERROR:
-        return "It reaches the goal set for it."
-    return (
-        "**It does not reach the goal set for it** (word errors at most "
-        f"{MAX_WER:.0%} in English, syllable errors at most {MAX_SYLLABLE_ERROR:.0%} in Mandarin): "
-        "expect to miss words."
+    bound = (
+        f"word errors of at most {MAX_WER:.0%} in English, syllable errors of at most "
+        f"{MAX_SYLLABLE_ERROR:.0%} in Mandarin"
     )
+    if wer <= MAX_WER and syllables <= MAX_SYLLABLE_ERROR:
+        return f"Good enough to try the service with ({bound}): expect to miss words."
+    return f"**Not good enough to be a default** ({bound})."
 
 
 def _quality(work: Workspace) -> str:

@@ -31,7 +31,7 @@ class Conv1D(nn.Module):
         """Keep what belongs to one output together in memory; shape and values stay.
 
         A processor reads the weights of a step with two or three rows in two thirds of the time
-        then (docs/benchmarks.md).
+        then.
         """
         self.weight.data = self.weight.data.t().contiguous().t()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ class FewPrecisions(Bench):
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench() -> Iterator[Bench]:
     # One of two cards, so that a tensor on the first is found out.
     with PretendCuda(devices=2) as gpu, torch.inference_mode():
         recording = type(
@@ -37,9 +38,13 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
             (Graph,),
             {"__init__": lambda self: Graph.__init__(self, gpu)},
         )
-        monkeypatch.setattr(torch.cuda, "CUDAGraph", recording)
-        monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
-        yield FewPrecisions(torch.device("cuda:1"), dry=True, seed=1, model_dir=None, fault=None)
+        # Undone before the pretending ends: the other way round, a part of it would stay.
+        with mock.patch.multiple(
+            torch.cuda, CUDAGraph=recording, set_sync_debug_mode=lambda mode: None
+        ):
+            yield FewPrecisions(
+                torch.device("cuda:1"), dry=True, seed=1, model_dir=None, fault=None
+            )
 
 
 Part = Callable[[Rows, Bench], None]
