@@ -52,8 +52,7 @@ class Scheduler:
         self._turns = Turns()
         self._runs: list[SynthesisRun] = []
         self._abandoned: deque[SynthesisRun] = deque()
-        self._batch = decoder.open_batch()
-        self._slots = policy.slots
+        self._batch, self._slots = decoder.open_batch(), policy.slots
         self._owners: dict[Member, SynthesisRun] = {}
         self._decoding: dict[Slot, Member] = {}
         self._places = Places()
@@ -393,11 +392,9 @@ class Scheduler:
         self._last_served.pop(run, None)
         self._failures.pop(run, None)
         gone = {member for member, owner in self._owners.items() if owner is run}
-        for member in gone:
-            del self._owners[member]
         slots = {slot for slot, member in self._decoding.items() if member in gone}
-        for slot in slots:
-            del self._decoding[slot]
+        self._owners = {m: owner for m, owner in self._owners.items() if m not in gone}
+        self._decoding = {s: member for s, member in self._decoding.items() if s not in slots}
         self._batch.leave(slots)
         self._flows.leave(gone)
         self._places.remove(gone)
