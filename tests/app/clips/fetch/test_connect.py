@@ -34,7 +34,7 @@ def test_watchdog_wakes_a_thread_that_waits() -> None:
 
     with (
         ScriptServer(script, talks_first=True) as server,
-        Connections(LOCAL, time.monotonic() + 0.1) as connections,
+        Connections(LOCAL, time.monotonic() + 1.5) as connections,
         connections.connect(parse_address("127.0.0.1"), server.port, 5.0) as connection,
     ):
         connection.settimeout(None)
