@@ -14,22 +14,40 @@ from indextts.scheduler import Scheduler
 from indextts.stages.synthesis import SynthesisRun
 
 
-class Speaking:
-    """A request in the engine's work.  It goes on while anybody drives the engine.
+class _Speech:
+    """What can be said of a request's speech at any time.
 
     Args:
         scheduler: has the work.
-        run: the request's state; is submitted.
+        run: the request's state.
         sample_rate: of all segments, in Hz.
 
     Attributes:
         seed: repeats the result; known from the start.
+        sample_rate: as above.
     """
 
     def __init__(self, scheduler: Scheduler, run: SynthesisRun, sample_rate: int) -> None:
         self._scheduler, self._run = scheduler, run
         self.seed = run.seed
         self.sample_rate = sample_rate
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for the caller, so far: unknown characters, segments cut at the bound."""
+        return tuple(self._run.warnings)
+
+    @property
+    def seconds(self) -> StageSeconds:
+        """Wall-clock time of each stage, so far; shared work counts in full for everybody."""
+        return self._run.seconds()
+
+
+class Speaking(_Speech):
+    """A request in the engine's work, submitted.  It goes on while anybody drives the engine."""
+
+    def __init__(self, scheduler: Scheduler, run: SynthesisRun, sample_rate: int) -> None:
+        super().__init__(scheduler, run, sample_rate)
         scheduler.submit(run)
 
     def take(self) -> list[SegmentAudio]:
@@ -53,38 +71,22 @@ class Speaking:
         """Why it has ended early."""
         return self._run.error
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences for the caller, so far: unknown characters, segments cut at the bound."""
-        return tuple(self._run.warnings)
-
-    @property
-    def seconds(self) -> StageSeconds:
-        """Wall-clock time of each stage, so far; shared work counts in full for everybody."""
-        return self._run.seconds()
-
     def close(self) -> None:
         """End the work; harmless after the end."""
         self._scheduler.drop(self._run)
 
 
-class SpeechStream(Iterator[SegmentAudio]):
+class SpeechStream(_Speech, Iterator[SegmentAudio]):
     """The segments of one request, in order, each as soon as it is spoken.
 
     It is worked on in the calls of ``next``, of this stream or of others of the engine; nothing
     is computed while nobody calls.  Closing the stream, or leaving its ``with`` block, ends the
     work.  A stream belongs to one thread at a time.
-
-    Attributes:
-        seed: repeats the result; known from the start.
-        sample_rate: of all segments, in Hz.
     """
 
     def __init__(self, scheduler: Scheduler, run: SynthesisRun, sample_rate: int) -> None:
-        self._scheduler, self._run = scheduler, run
+        super().__init__(scheduler, run, sample_rate)
         self._begun = self._closed = False
-        self.seed = run.seed
-        self.sample_rate = sample_rate
 
     def __next__(self) -> SegmentAudio:
         """The next segment.
@@ -133,16 +135,6 @@ class SpeechStream(Iterator[SegmentAudio]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Sentences for the caller, so far: unknown characters, segments cut at the bound."""
-        return tuple(self._run.warnings)
-
-    @property
-    def seconds(self) -> StageSeconds:
-        """Wall-clock time of each stage, so far; shared work counts in full for everybody."""
-        return self._run.seconds()
 
 
 def collect(stream: SpeechStream) -> Synthesis:

@@ -75,6 +75,7 @@ class SynthesisRun:
         self._networks = networks
         self._reference = reference
         self._text: FrontEndResult | None = None
+        self._silences: tuple[int, ...] = ()
         self._utterance: Utterance | None = None
         self._begun = self._spoken = 0
         self._early: dict[int, Spoken] = {}
@@ -183,6 +184,7 @@ class SynthesisRun:
             # A paragraph is never nearer to the next one than two sentences are.
             blank_line=max(BLANK_LINE_MS, self.request.interval_silence),
         )
+        self._silences = result.silences(self.request.interval_silence)
         self._bound_length(result)
         self.warnings += result.warnings()
         return result
@@ -193,7 +195,7 @@ class SynthesisRun:
         if limit is None:
             return
         segments = text.segments
-        pauses = sum(text.silences(self.request.interval_silence)) / 1000
+        pauses = sum(self._silences) / 1000
         gpt = self._networks.config.gpt
         codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
         speech = codes / CODES_PER_SECOND / self.request.speed
@@ -253,8 +255,6 @@ class SynthesisRun:
         segments = self._text.segments
         segment = segments[index]
         rate = self._networks.config.s2mel.preprocess_params.sr
-        asked = self._text.silences(self.request.interval_silence)
-        silences = [rate * milliseconds // 1000 for milliseconds in asked]
         self._warn(index, len(segments), spoken)
         return SegmentAudio(
             index=index,
@@ -264,10 +264,10 @@ class SynthesisRun:
             codes=spoken.codes,
             waveform=spoken.waveform,
             sample_rate=rate,
-            pause=silences[index + 1],
+            pause=rate * self._silences[index + 1] // 1000,
             truncated=spoken.truncated,
             spoken_text=segment.spoken_text,
-            lead=silences[0] if index == 0 else 0,
+            lead=rate * self._silences[0] // 1000 if index == 0 else 0,
         )
 
     def _warn(self, index: int, count: int, spoken: Spoken) -> None:

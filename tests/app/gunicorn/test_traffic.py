@@ -151,10 +151,7 @@ CHUNKED = b"POST /tts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 def test_what_gunicorn_refuses_has_the_common_form(
     shared_server: Server, request_bytes: bytes, status: int
 ) -> None:
-    address = ("127.0.0.1", shared_server.port)
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall(request_bytes)
-        head, _, body = _read_all(connection).partition(b"\r\n\r\n")
+    head, body = _raw_answer(shared_server, request_bytes)
     assert head.startswith(b"HTTP/1.1 %d" % status)
     assert b"application/json" in head
     answer = json.loads(body)
@@ -176,10 +173,7 @@ def test_what_gunicorn_refuses_has_the_common_form(
 def test_under_v1_gunicorn_refuses_as_openai_does(
     shared_server: Server, request_bytes: bytes, status: int, code: str
 ) -> None:
-    address = ("127.0.0.1", shared_server.port)
-    with socket.create_connection(address, timeout=10) as connection:
-        connection.sendall(request_bytes)
-        head, _, body = _read_all(connection).partition(b"\r\n\r\n")
+    head, body = _raw_answer(shared_server, request_bytes)
     assert head.startswith(b"HTTP/1.1 %d" % status)
     error = json.loads(body)["error"]
     assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", None, code)
@@ -242,6 +236,14 @@ def _send_and_keep(server: Server, text: str) -> socket.socket:
     )
     connection.sendall(head.encode() + body)
     return connection
+
+
+def _raw_answer(server: Server, request_bytes: bytes) -> tuple[bytes, bytes]:
+    """Head and body of what a request gets that no HTTP library would send."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request_bytes)
+        head, _, body = _read_all(connection).partition(b"\r\n\r\n")
+    return head, body
 
 
 def _read_all(connection: socket.socket) -> bytes:
