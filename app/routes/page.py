@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, redirect, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.runner.engine import EMOTIONS, OPTIONS
+from app.runner.engine import EMOTIONS, SPEED
 
 FOLDER = Path(__file__).resolve().parents[1] / "page"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -53,12 +53,11 @@ class PageFacts:
 
     def as_json(self) -> dict[str, Any]:
         """The facts, with what is the same for every server."""
-        speed = next(option for option in OPTIONS if option.name == "speed")
         return {
             **asdict(self),
             "emotions": EMOTIONS,
             "formats": FORMATS,
-            "speed": {"min": speed.minimum, "max": speed.maximum},
+            "speed": {"min": SPEED.minimum, "max": SPEED.maximum},
         }
 
 

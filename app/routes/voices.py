@@ -61,8 +61,7 @@ def sample(name: str) -> Response:
     parts = services()
     admit(parts)
     try:
-        voice = parts.voices.find(name)
-        data = parts.voices.read(name)
+        voice, data = parts.voices.sample(name)
         require_size(data, parts.settings.fetch_max_bytes)
     except Exception as error:
         raise api_error(error, OF_STORE) from error

@@ -10,7 +10,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from app.speech.stream_encode import file_rates, stream_encoder
+from app.speech.stream_encode import check_rate, stream_encoder
 from indextts.utils.encode import FILE_FORMATS, FileFormat, check_waveform, encode_file
 
 AudioFormat = FileFormat
@@ -68,10 +68,8 @@ def encode_audio(
     if format not in FILE_FORMATS:
         known = ", ".join((*FILE_FORMATS, "aac", "pcm"))
         raise ValueError(f"unknown audio format {format!r}: use one of {known}")
-    if target_rate not in (None, rate):
-        rates = file_rates(format)
-        if rates is not None and target_rate not in rates:
-            raise ValueError(f"{format} holds no {target_rate} Hz: use one of {rates}")
+    if target_rate is not None and target_rate != rate:
+        check_rate(format, target_rate)
         check_waveform(waveform)
         waveform = soxr.resample(waveform, rate, target_rate, quality="HQ").astype(np.float32)
         rate = target_rate

@@ -106,12 +106,17 @@ def stream_encoder(
             f"unknown audio format {format!r}: use one of {', '.join(get_args(StreamFormat))}"
         )
     file_rate = codec_rate(format, rate) if target_rate is None else target_rate
-    rates = CODEC_RATES.get(format)
-    if rates is not None and file_rate not in rates:
-        raise ValueError(f"{format} holds no {file_rate} Hz: use one of {rates}")
+    check_rate(format, file_rate)
     return _ResamplingEncoder(
         _writer(format, file_rate), _mime(format, file_rate), format, rate, file_rate
     )
+
+
+def check_rate(format: StreamFormat, rate: int) -> None:
+    """Raise ValueError where a format's codec has no such rate."""
+    rates = CODEC_RATES.get(format)
+    if rates is not None and rate not in rates:
+        raise ValueError(f"{format} holds no {rate} Hz: use one of {rates}")
 
 
 def file_rates(format: StreamFormat) -> tuple[int, ...] | None:

@@ -125,10 +125,18 @@ class VoiceStore:
 
     def read(self, name: str) -> bytes:
         """The clip of the voice that :meth:`find` finds; raises as it does."""
+        return self._read(name)[1]
+
+    def sample(self, name: str) -> tuple[Voice, bytes]:
+        """The voice that :meth:`find` finds, and its clip; raises as it does."""
+        clip, data = self._read(name)
+        return self._sidecars.voice(clip), data
+
+    def _read(self, name: str) -> tuple[Clip, bytes]:
         for _ in range(3):
             clip = self._find(name)
             try:
-                return read_regular(clip.path, self._max_bytes + 1)
+                return clip, read_regular(clip.path, self._max_bytes + 1)
             except FileNotFoundError:
                 continue  # removed a moment ago, or replaced by one of another format
             except OSError as error:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.clips.source import VOICE_SCHEME
 from app.routes.problems import FieldNames
 from app.runner.engine import OPTIONS, QUICK_TOKENS, SPEED, STREAM_QUICK_TOKENS
 from app.speech.order import Caller, SpeechOrder
 from app.speech.stream_encode import StreamFormat
+from app.voices.store import DEFAULT_VOICE
 
 # The whole file; its bytes while they are made; server-sent events.
 Delivery = Literal["whole", "chunked", "events"]
 
-DEFAULT_VOICE = "default"
 PCM_RATE = 24_000
 # A downloaded file should tell its length, which these have at the beginning.
 _WHOLE_BY_DEFAULT = ("wav", "flac")
@@ -71,7 +72,7 @@ def wish_of(fields: dict[str, Any], caller: Caller, deadline: float, emotion_tex
     brought = fields["ref_audio"]
     order = SpeechOrder(
         text=fields["input"],
-        speaker=brought or f"voice:{fields['voice'] or DEFAULT_VOICE}",
+        speaker=brought or f"{VOICE_SCHEME}:{fields['voice'] or DEFAULT_VOICE}",
         caller=caller,
         deadline=deadline,
         emotion=fields["emo_audio"],
