@@ -143,7 +143,7 @@ class Lines:
         scheduler = Scheduler(
             networks,
             decoder,
-            SchedulerPolicy.of(networks.gpt.device, slots),
+            SchedulerPolicy.of(networks.gpt, slots),
             self._cache.clear,
             self._turns,
         )
