@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from indextts.layers import reduced
 from indextts.layers.gpt2 import GPT2, Conv1D
 from indextts.layers.reduced import Bf16Conv1d, Bf16Linear, Int8Linear, reduce_modules
 from indextts.quality import Weights
@@ -29,6 +30,12 @@ linear_kinds = pytest.mark.parametrize(
         pytest.param(Int8Linear, INT8_ERROR, marks=needs_int8),
     ],
 )
+
+
+def reduce_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small it is."""
+    monkeypatch.setattr(reduced, "LEAST_LINEAR", {"bf16": 0, "int8": 0})
+    monkeypatch.setattr(reduced, "LEAST_CONV", 0)
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -103,7 +110,8 @@ def test_a_convolution_within_the_rounding(conv: nn.Conv1d) -> None:
 
 
 @torch.no_grad()
-def test_what_is_replaced() -> None:
+def test_what_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    reduce_everything(monkeypatch)
     format = choose_weights("auto", CPU).reduced
     if format is None:
         pytest.skip("no instructions for either")
@@ -123,3 +131,18 @@ def test_what_is_replaced() -> None:
     assert left == ["kept.0"]
     assert isinstance(model["depthwise"], nn.Conv1d)
     assert read == [(16, 48), (16, 16), (16, 64), (64, 16), (8, 16)]
+
+
+@needs_bf16
+@torch.no_grad()
+def test_what_is_too_small_to_gain_stays() -> None:
+    model = nn.Sequential(
+        nn.Linear(511, 512), nn.Linear(512, 512), nn.Conv1d(64, 64, 3), nn.Conv1d(64, 64, 5)
+    )
+    reduce_modules(model, "bf16")
+    assert [type(module).__name__ for module in model] == [
+        "Linear",
+        "Bf16Linear",
+        "Conv1d",
+        "Bf16Conv1d",
+    ]
