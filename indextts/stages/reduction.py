@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from indextts.layers.dit import Attention
 from indextts.layers.reduced import Reduced, reduce_modules
 from indextts.stages.acoustic import AcousticModel
 from indextts.stages.semantic_features import SemanticFeatures
@@ -54,6 +55,10 @@ class Reduction:
 
     def acoustic(self, acoustic: AcousticModel) -> None:
         self._reduce(acoustic.cfm.estimator, _KEPT_OF_FLOW)
+        if self.weights == "bf16":
+            for module in acoustic.cfm.estimator.modules():
+                if isinstance(module, Attention):
+                    module.products = torch.bfloat16
 
     def vocoder(self, vocoder: Vocoder) -> None:
         """Convolutions in int8 are slower than in float32."""

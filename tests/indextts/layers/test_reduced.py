@@ -8,17 +8,17 @@ from indextts.layers import reduced
 from indextts.layers.gpt2 import GPT2, Conv1D
 from indextts.layers.reduced import Bf16Conv1d, Bf16Linear, Int8Linear, reduce_modules
 from indextts.quality import Weights
-from indextts.stages.device import choose_weights
+from indextts.stages.device import ChosenWeights, choose_weights
 
 CPU = torch.device("cpu")
 
 
-def able(weights: Weights) -> bool:
+def has(weights: Weights) -> bool:
     return choose_weights(weights, CPU).format == weights
 
 
-needs_bf16 = pytest.mark.skipif(not able("bf16"), reason="no bf16 instructions here")
-needs_int8 = pytest.mark.skipif(not able("int8"), reason="no int8 instructions here")
+needs_bf16 = pytest.mark.skipif(not has("bf16"), reason="no bf16 instructions here")
+needs_int8 = pytest.mark.skipif(not has("int8"), reason="no int8 instructions here")
 # Rounding to 8 bits of mantissa is off by 2**-9 at most for each of weight, input and result; to
 # 127 steps, by half of one for weight and input, of values that are a third of the largest.
 BF16_ERROR, INT8_ERROR = 3 * 2**-9, 0.02
@@ -131,6 +131,21 @@ def test_what_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert left == ["kept.0"]
     assert isinstance(model["depthwise"], nn.Conv1d)
     assert read == [(16, 48), (16, 16), (16, 64), (64, 16), (8, 16)]
+
+
+def test_what_cannot_be_had_is_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    able: dict[str, bool] = {"avx512_vnni": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert choose_weights("bf16", CPU) == ChosenWeights(
+        "fp32", "this processor has no AVX512_BF16 or AMX"
+    )
+    assert choose_weights("fp32", CPU) == ChosenWeights("fp32")
+    assert choose_weights("int8", torch.device("cuda")) == ChosenWeights("tf32")
+    able["amx_bf16"] = True
+    assert choose_weights("auto", CPU) == ChosenWeights("bf16")
+    able.clear()
+    for wanted in ("auto", "bf16", "int8"):
+        assert choose_weights(wanted, CPU).format == "fp32"
 
 
 @needs_bf16
