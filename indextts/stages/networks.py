@@ -143,7 +143,7 @@ def _load_gpt(
     load_into(gpt, state, files.gpt, dtype=dtype, device=device)
     reduction.gpt(gpt)
     if device.type == "cpu":
-        gpt.gpt.suit_processor()
+        gpt.suit_processor()
     return gpt
 
 
