@@ -29,6 +29,13 @@ from indextts.utils.audio_file import read_audio
 
 STEPS = (20, 15, 12, 10, 8, 6)
 PROMPTS = (5.0, 3.0, 2.0, 1.0)
+SAVINGS = {
+    "15 steps": FastClass("fp32", diffusion_steps=15),
+    "10 steps": FastClass("fp32", diffusion_steps=10),
+    "3 s of the clip": FastClass("fp32", prompt_seconds=3.0),
+    "1 beam": FastClass("fp32", num_beams=1),
+}
+VARIANTS = ("exact", "weights", *SAVINGS, "weights, 1 beam", "fast")
 # A neper is 20 / ln 10 decibels.
 DECIBELS = 8.685889638
 
@@ -41,6 +48,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--text", default="medium", choices=TEXTS)
     parser.add_argument("--codes", type=int, default=50, help="bound; stand-ins never stop")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--distances", action="store_true", help="of mels, instead of seconds")
     return parser.parse_args()
 
 
@@ -57,25 +66,22 @@ def main() -> int:
     exact = loaded(args.model_dir, None)
     print(f"fast: {fast.fast_class}")
     print(f"machine: {processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
+    if args.distances:
+        distances(exact, fast, speaker)
+        return 0
     variants = {
         "exact": exact,
         "weights": IndexTTS2.from_networks(fast.networks),
         **{
             name: IndexTTS2.from_networks(exact.networks, quality="fast", fast=saving)
-            for name, saving in {
-                "15 steps": FastClass("fp32", diffusion_steps=15),
-                "10 steps": FastClass("fp32", diffusion_steps=10),
-                "3 s of the clip": FastClass("fp32", prompt_seconds=3.0),
-                "1 beam": FastClass("fp32", num_beams=1),
-            }.items()
+            for name, saving in SAVINGS.items()
         },
         "weights, 1 beam": IndexTTS2.from_networks(
-            fast.networks, quality="fast", fast=FastClass("fp32", num_beams=1)
+            fast.networks, quality="fast", fast=SAVINGS["1 beam"]
         ),
         "fast": fast,
     }
-    measure(variants, request, args.rounds)
-    distances(exact, fast, speaker)
+    measure({name: variants[name] for name in args.variants}, request, args.rounds)
     return 0
 
 
@@ -91,22 +97,26 @@ def loaded(model_dir: Path, fast: FastClass | None) -> IndexTTS2:
 
 
 def measure(variants: dict[str, IndexTTS2], request: SynthesisRequest, rounds: int) -> None:
-    """A table of seconds: medians of all rounds but a first one."""
+    """A table of seconds, medians of all rounds; clips are read before."""
+    for engine in variants.values():
+        engine._line.reference.voice(request.speaker)
+        engine._line.reference.emotion(request.speaker)
     results: dict[str, list[Synthesis]] = {name: [] for name in variants}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for name, engine in variants.items():
-            made = engine.synthesize(request)
-            if number:
-                results[name].append(made)
-    print("| variant | gpt s | s2mel s | vocoder s | whole s | of exact | RTF |")
+            one = engine.synthesize(request)
+            results[name].append(one)
+            sys.stderr.write(f"{name}: {one.seconds}\n")
+    print("| variant | gpt s | s2mel s | vocoder s | whole s | of the first | RTF |")
     print("|" + " --- |" * 7)
-    whole = statistics.median(one.seconds.total for one in results["exact"])
+    whole = 0.0
     for name, made in results.items():
         stages = [
             statistics.median(getattr(one.seconds, stage) for one in made)
             for stage in ("gpt", "s2mel", "vocoder")
         ]
         total = statistics.median(one.seconds.total for one in made)
+        whole = whole or total
         cells = [f"{value:.2f}" for value in (*stages, total, total / whole)]
         print(f"| {name} | {' | '.join(cells)} | {total / made[0].audio_seconds:.2f} |", flush=True)
 

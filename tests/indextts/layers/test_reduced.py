@@ -4,9 +4,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from indextts.config import DiTConfig
 from indextts.layers import reduced
+from indextts.layers.dit import FeedForward
 from indextts.layers.gpt2 import GPT2, Conv1D
-from indextts.layers.reduced import Bf16Conv1d, Bf16Linear, Int8Linear, reduce_modules
+from indextts.layers.reduced import (
+    Bf16Conv1d,
+    Bf16FeedForward,
+    Bf16Linear,
+    Int8Linear,
+    reduce_modules,
+)
 from indextts.quality import Weights
 from indextts.stages.device import ChosenWeights, choose_weights
 
@@ -107,6 +115,19 @@ def test_a_convolution_within_the_rounding(conv: nn.Conv1d) -> None:
         assert (y.shape, y.dtype) == (expected.shape, torch.float32)
         assert y.is_contiguous()
         assert (y - expected).norm() < BF16_ERROR * expected.norm()
+
+
+@needs_bf16
+@torch.no_grad()
+def test_a_feed_forward_within_the_rounding() -> None:
+    plain = FeedForward(DiTConfig(32, 2, 2, 80, 32))
+    for seed, weight in enumerate(plain.parameters()):
+        weight.copy_(numbers(*weight.shape, seed=seed) / weight.shape[1] ** 0.5)
+    x = numbers(2, 70, 32, seed=9)
+    made, expected = Bf16FeedForward(plain)(x), plain(x)
+    assert (made.shape, made.dtype) == (expected.shape, torch.float32)
+    # Two products of rounded factors, one on top of the other.
+    assert (made - expected).norm() < 2 * BF16_ERROR * expected.norm()
 
 
 @torch.no_grad()
