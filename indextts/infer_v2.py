@@ -305,13 +305,14 @@ class IndexTTS2:
     ) -> tuple[Scheduler, SynthesisRun]:
         """A request's state and who works on it; where its line is not to be had, the state tells
         why."""
+        quality = request.quality or self.quality
         failure: Exception | None = None
         try:
-            line = self._lines.get(request.quality or self.quality)
+            line = self._lines.get(quality)
         except Exception as error:
             line, failure = self._line, error
         run = line.run(request, control or Control())
-        run.error = failure
+        run.quality, run.error = quality, failure
         return line.scheduler, run
 
     def infer(

@@ -102,7 +102,10 @@ class Lines:
         Raises:
             QualityUnavailableError: that failed.
         """
+        if (line := self._lines.get(quality)) is not None:
+            return line
         with self._building:
+            # Another thread may have built it meanwhile.
             if (line := self._lines.get(quality)) is not None:
                 return line
             failure: Exception

@@ -82,8 +82,12 @@ def load_networks(
     reduction.acoustic(acoustic)
     vocoder = load_vocoder(files.bigvgan_checkpoint, files.bigvgan_config, device)
     reduction.vocoder(vocoder)
+    conditioner = _load_conditioner(files, config, device)
+    reduction.conditioner(conditioner)
     if beside is not None:
-        reference = replace(beside.reference, features=features, acoustic=acoustic)
+        reference = replace(
+            beside.reference, features=features, acoustic=acoustic, conditioner=conditioner
+        )
         return replace(beside, gpt=gpt, reference=reference, vocoder=vocoder)
     codec = load_semantic_codec(files.semantic_codec, config.semantic_codec, device)
     networks = Networks(
@@ -101,7 +105,7 @@ def load_networks(
             features=features,
             codec=codec,
             style=load_speaker_style(files.campplus, config.s2mel.style_encoder, device),
-            conditioner=_load_conditioner(files, config, device),
+            conditioner=conditioner,
             acoustic=acoustic,
             preprocess=config.s2mel.preprocess_params,
         ),
@@ -126,7 +130,11 @@ def reduced_copy(networks: Networks, weights: Reduced) -> Networks:
     reduction.acoustic(acoustic)
     vocoder = Vocoder(with_own_modules(networks.vocoder.model), networks.vocoder.window)
     reduction.vocoder(vocoder)
-    reference = replace(networks.reference, features=features, acoustic=acoustic)
+    conditioner = with_own_modules(networks.reference.conditioner)
+    reduction.conditioner(conditioner)
+    reference = replace(
+        networks.reference, features=features, acoustic=acoustic, conditioner=conditioner
+    )
     return replace(networks, gpt=gpt, reference=reference, vocoder=vocoder)
 
 

@@ -1,9 +1,9 @@
 """Which matrices the fast class multiplies in a reduced format on a CPU.
 
-Those that take the time: the blocks of the GPT, the speech encoder's layers, the estimator of the
-flow, the vocoder's residual blocks.  Norms, embeddings, the states between the layers, the time
-of the flow and what scores the codes stay float32; so does all that is run once for a clip and
-takes little.
+Those that take time or memory: the blocks of the GPT, the speech encoder's layers, the first linear
+maps of the conditioner, the estimator of the flow, the vocoder's residual blocks.  Norms,
+embeddings, the states between the layers, the time of the flow and what scores the codes stay
+float32; so does all that is run once for a clip and is small.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import nn
 from indextts.layers.dit import Attention
 from indextts.layers.reduced import Reduced, reduce_modules
 from indextts.stages.acoustic import AcousticModel
+from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.vocoder import Vocoder
@@ -52,6 +53,12 @@ class Reduction:
 
     def features(self, features: SemanticFeatures) -> None:
         self._reduce(features.encoder.encoder)
+
+    def conditioner(self, conditioner: ReferenceConditioner) -> None:
+        """Two matrices in it hold a sixth of the whole model; their sums are too long for int8."""
+        if self.weights == "bf16":
+            for encoder in (conditioner.conditioning_encoder, conditioner.emo_conditioning_encoder):
+                self._reduce(encoder.embed.out)
 
     def acoustic(self, acoustic: AcousticModel) -> None:
         self._reduce(acoustic.cfm.estimator, _KEPT_OF_FLOW)

@@ -152,6 +152,7 @@ def test_a_class_that_cannot_be_made_ready_fails_its_own_requests(
         beside = engine.submit(asked)
         speaking = engine.submit(replace(asked, quality="fast"))
         assert speaking.ended
+        assert speaking.quality == "fast"
         assert isinstance(speaking.error, QualityUnavailableError)
         assert "quality 'fast' could not be made ready: no 2 GB left" in str(speaking.error)
         assert not beside.ended
