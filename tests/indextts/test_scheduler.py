@@ -168,7 +168,7 @@ def test_flows_that_share_their_steps_sound_the_same(
     """As a GPU works: flows in groups, beside the decode."""
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
     engine._line.scheduler.policy = SchedulerPolicy(4, rows, "together")
-    engine._line.scheduler._flows = FlowQueue(engine.networks.reference.acoustic, rows)
+    engine._line.scheduler._room.flow_rows = rows
     groups: list[int] = []
     step = FlowQueue.step
 
@@ -328,7 +328,7 @@ def test_what_fails_alone_fails_alone(
         assert speaking[number].error is None
         alone.check(number, speaking[number].take())
     nothing_is_left(engine)
-    engine._line.scheduler._slots = 4
+    engine._line.scheduler._room.slots = 4
 
 
 def test_noise_in_one_voice_reaches_nobody_else(
