@@ -46,7 +46,7 @@ class Decoded:
 def run(rows: Rows, bench: Bench) -> None:
     model = bench.official(bench.daily).gpt
     steps = bench.pick(64, 4)
-    for beams in (1, 3):
+    for beams in bench.pick((1, 3), (3,)):
         for slots in bench.pick((1, 2, 4, 8, 16, 32), (2,)):
             name = f"{slots} x {beams}"
             with rows.guard(name), torch.inference_mode():
