@@ -182,7 +182,8 @@ class Clients:
             if answer.status_code in (429, 503):
                 return "refused"
             if answer.status_code != 200:
-                return f"{answer.status_code} {answer.text[:200]}"
+                told = answer.json()
+                return f"{answer.status_code} {told['error']} {told.get('errors', '')}".rstrip()
             for piece in answer.iter_content(None):
                 size += len(piece)
                 if leave is not None and time.monotonic() > leave:
