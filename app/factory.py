@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -77,8 +78,10 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
-        app.register_blueprint(make_docs_blueprint(document))
+        describe = partial(
+            openapi_document, whole, streamed, openai_body, parts.authenticator.enabled
+        )
+        app.register_blueprint(make_docs_blueprint(describe))
     if settings.page or settings.docs:
         facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
         app.register_blueprint(make_page_blueprint(facts))

@@ -331,6 +331,7 @@ class IndexTTS2:
         max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
         seed: int | None = None,
         speed: float = options.SPEED.default,
+        pauses: bool = True,
         **generation: Any,
     ) -> str | tuple[int, NDArray[np.int16]]:
         """Speak a text, with the argument names of the reference implementation.
@@ -354,6 +355,7 @@ class IndexTTS2:
             max_text_tokens_per_segment: longest segment.
             seed: makes the result reproducible.
             speed: factor on the pace of the voice.
+            pauses: whether ``[pause 500ms]``, ``<break time="0.5s"/>`` and blank lines are silence.
             generation: fields of SamplingChanges; `do_sample` is ignored, as in the reference.
 
         Returns:
@@ -377,6 +379,7 @@ class IndexTTS2:
             use_random=use_random,
             seed=seed,
             speed=speed,
+            pauses=pauses,
             interval_silence=max(interval_silence, 0),
             max_text_tokens_per_segment=max_text_tokens_per_segment,
             sampling=SamplingChanges(**generation),

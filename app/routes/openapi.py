@@ -82,7 +82,6 @@ def openapi_document(
         spec.components.security_scheme(
             "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         )
-    # Its clip is encoded here, once.
     example = example_body()
     spec.path("/tts", operations={"post": _tts_operation(example, with_auth)})
     spec.path("/tts/stream", operations={"post": _stream_operation(example, with_auth)})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.runner.channel import Completed, JobEvent
 from app.runner.errors import QueueFullError, QueueTimeoutError
 from app.runner.job import Job, Seat
-from app.runner.work import Pace, work_of
+from app.runner.work import Pace
 
 MAX_RETRY_SECONDS = 120
 
@@ -50,7 +50,7 @@ class Admission:
 
     # -- for request threads -------------------------------------------------------------
 
-    def require_seat(self, text: str, deadline: float) -> None:
+    def require_seat(self, work: float, deadline: float) -> None:
         """Raise what :meth:`take_seat` would raise now, and take nothing."""
         with self._changed:
             if self._seats == 0:
@@ -58,24 +58,23 @@ class Admission:
             wait = self._wait_seconds()
             if self._seats > self._queue_size or wait > self._queue_seconds:
                 raise QueueFullError(self._retry_after())
-            needed = wait + self._pace.value * work_of(text)
+            needed = wait + self._pace.value * work
             if time.monotonic() + needed > deadline:
                 raise QueueTimeoutError(self._retry_after())
 
-    def take_seat(self, text: str, deadline: float) -> Seat:
+    def take_seat(self, work: float, deadline: float) -> Seat:
         """Take one of ``1 + queue_size`` seats.
 
         Args:
-            text: to be spoken: how much work comes with it.
+            work: that comes with it (:func:`app.runner.work.work_of`).
             deadline: value of ``time.monotonic()`` at which it must have been spoken.
 
         Raises:
             QueueFullError: all seats are taken, or the wait would be too long.
             QueueTimeoutError: there is a seat, but it would not be the caller's turn in time.
         """
-        work = work_of(text)
         with self._changed:
-            self.require_seat(text, deadline)
+            self.require_seat(work, deadline)
             self._seats += 1
             self._work += work
         return Seat(lambda: self._free_seat(work))
@@ -139,7 +138,7 @@ class Admission:
             self._running.discard(job)
             if isinstance(last, Completed):
                 # Busy time rather than the job's own: it holds however many run at once.
-                self._pace.add(now - (self._busy_since or now), work_of(job.request.text))
+                self._pace.add(now - (self._busy_since or now), job.work)
                 if last.audio_seconds > 0:
                     rtf = last.inference_seconds / last.audio_seconds
                     known = rtf if self._mean_rtf is None else self._mean_rtf
@@ -179,7 +178,7 @@ class Admission:
     def _wait_seconds(self) -> float:
         """About how long the engine needs for all who have a seat."""
         pace = self._pace.value
-        begun = sum(work_of(job.request.text) for job in self._running)
+        begun = sum(job.work for job in self._running)
         spent = 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
         return max(0.0, pace * self._work - min(spent, pace * begun))
 

@@ -119,16 +119,16 @@ class InferenceRunner:
 
     # -- for request threads -------------------------------------------------------------
 
-    def require_seat(self, text: str, deadline: float) -> None:
+    def require_seat(self, work: float, deadline: float) -> None:
         """Raises what :meth:`take_seat` would raise now, and takes nothing."""
         self._state.require_healthy()
-        self._admission.require_seat(text, deadline)
+        self._admission.require_seat(work, deadline)
 
-    def take_seat(self, text: str, deadline: float) -> Seat:
+    def take_seat(self, work: float, deadline: float) -> Seat:
         """Take a place, from when the clips are there to the end of the engine's work.
 
         Args:
-            text: to be spoken.
+            work: of the request (:func:`app.runner.work.work_of`).
             deadline: value of ``time.monotonic()`` at which the work is given up.
 
         Raises:
@@ -136,7 +136,7 @@ class InferenceRunner:
             QueueFullError: every seat is taken, or the wait would be too long.
         """
         self._state.require_healthy()
-        return self._admission.take_seat(text, deadline)
+        return self._admission.take_seat(work, deadline)
 
     def events(
         self,

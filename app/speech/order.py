@@ -8,11 +8,13 @@ from typing import Any
 
 from app.runner.engine import (
     OPTIONS,
+    SPEED,
     Normalization,
     ReferenceAudio,
     SamplingChanges,
     SynthesisRequest,
 )
+from app.runner.work import work_of
 
 # A clip as it came: text (a URL, digits, a data: URI) or the bytes of an uploaded file.
 ClipInput = str | bytes
@@ -67,6 +69,11 @@ class SpeechOrder:
     normalization: Normalization | None = None
     pauses: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def work(self) -> float:
+        """How much it is for the engine, by a guess."""
+        return work_of(self.text, self.options.get("speed") or SPEED.default)
 
     def request(
         self,

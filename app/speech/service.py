@@ -61,11 +61,11 @@ class SpeechService:
         """
         try:
             # Before the download: an overload is refused at once.
-            self._runner.require_seat(order.text, order.deadline)
+            self._runner.require_seat(order.work, order.deadline)
             started = time.perf_counter()
             request = self._request(order)
             fetch_seconds = time.perf_counter() - started
-            seat = self._runner.take_seat(order.text, order.deadline)
+            seat = self._runner.take_seat(order.work, order.deadline)
             try:
                 yield from self._serve(order, request, fetch_seconds, seat)
             finally:

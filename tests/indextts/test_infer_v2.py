@@ -15,6 +15,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from indextts.errors import (
     AudioError,
@@ -481,6 +482,23 @@ def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) 
     vector = engine.infer(path, SENTENCES[0], emo_audio_prompt=path, emo_vector=[0.1] * 8, seed=3)
     plain = engine.infer(path, SENTENCES[0], emo_vector=[0.1] * 8, seed=3)
     assert np.array_equal(vector[1], plain[1])  # type: ignore[arg-type]
+
+
+def test_infer_makes_pauses_unless_they_are_text(engine: IndexTTS2, tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    sf.write(path, voice(1), SAMPLE_RATE)
+    text = f"[pause 700ms] {SENTENCES[0]}"
+
+    def spoken(text: str, pauses: bool) -> NDArray[np.int16]:
+        made = engine.infer(path, text, seed=3, pauses=pauses)
+        assert isinstance(made, tuple)
+        return made[1]
+
+    lead = 7 * SAMPLE_RATE // 10
+    led = spoken(text, True)
+    assert not led[:lead].any()
+    assert np.array_equal(led[lead:], spoken(SENTENCES[0], True))
+    assert spoken(text, False)[:lead].any()
 
 
 FILES = [
