@@ -29,6 +29,7 @@ from app.routes.stream import make_stream_blueprint
 from app.routes.table import QUIET_PATHS
 from app.routes.tts import make_tts_blueprint
 from app.runner.engine import Engine, EngineOptions, engine_factory
+from app.runner.idle import IdlePolicy
 from app.runner.process import exit_process
 from app.runner.runner import InferenceRunner, RunnerPolicy
 from app.runner.watchdog import Watchdog
@@ -159,6 +160,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
         queue_seconds=settings.queue_seconds,
         oom_fallback=settings.oom_fallback,
         load_failure_seconds=settings.load_failure_seconds,
+        idle=IdlePolicy(settings.idle_unload_seconds or None, settings.idle_reload == "refuse"),
     )
     return InferenceRunner(load, policy, exit_process, counters)
 

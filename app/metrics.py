@@ -110,6 +110,14 @@ class Metrics:
         self.state = _live_gauge(
             registry, "model_state", "Workers whose model is in the state", "state"
         )
+        self.idle = _live_gauge(
+            registry, "idle_unloaded", "Workers whose model is unloaded because nobody needs it"
+        )
+        self.idle_unloads = Counter(
+            "indextts_idle_unloads",
+            "Times that the model was unloaded because nobody needed it",
+            registry=registry,
+        )
         self.fallback = _live_gauge(registry, "cpu_fallback", "Workers that fell back to the CPU")
         self.cache_bytes = _live_gauge(registry, "voice_cache_bytes", "Memory of cached voices")
         self.device_bytes = _live_gauge(registry, "device_memory_bytes", "GPU memory of tensors")
@@ -131,6 +139,7 @@ class Metrics:
             ["use"],
             registry=registry,
         )
+        self._seen_idle = False
         self._seen_hits = 0
         self._seen_misses = 0
         self._seen = WorkStats()
@@ -176,6 +185,9 @@ class Metrics:
         self.running.set(status.jobs_running)
         for name in STATUSES:
             self.state.labels(name).set(name == status.status)
+        self.idle.set(status.idle_unloaded)
+        self.idle_unloads.inc(status.idle_unloaded and not self._seen_idle)
+        self._seen_idle = status.idle_unloaded
         self.fallback.set(bool(status.fallback))
         self.cache_bytes.set(usage.cache_bytes)
         self.device_bytes.set(usage.device_bytes)

@@ -128,6 +128,13 @@ class HealthResponse(Schema):
 
     status = fields.Str(required=True, validate=validate.OneOf(STATUSES))
     model_loaded = fields.Bool(required=True)
+    idle_unloaded = fields.Bool(
+        required=True,
+        metadata={
+            "description": "The model is not loaded because nobody needed it; the next request "
+            "has it loaded."
+        },
+    )
     queue_length = fields.Int(required=True)
     queue_capacity = fields.Int(required=True)
     expected_wait = fields.Float(

@@ -48,6 +48,7 @@ from indextts.request import (
 )
 from indextts.sampling import SamplingChanges
 from indextts.utils.device_errors import (
+    free_memory,
     is_out_of_memory,
     loaded_torch,
     poisons_device,
@@ -89,6 +90,7 @@ __all__ = [
     "TextError",
     "WorkStats",
     "device_memory",
+    "free_memory",
     "is_out_of_memory",
     "poisons_device",
     "release_memory",

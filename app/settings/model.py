@@ -197,6 +197,21 @@ class Settings:
         minimum=0.1,
         maximum=DAY,
     )
+    idle_unload_seconds: float = setting(
+        0.0,
+        "Model",
+        "After so long without work the model's memory is freed; the next request loads it again "
+        "(0: never).",
+        minimum=0,
+        maximum=30 * DAY,
+    )
+    idle_reload: str = setting(
+        "wait",
+        "Model",
+        "What becomes of requests while it is loaded again: they `wait`, within their time limit, "
+        "or are refused (`refuse`) with 503 and Retry-After.",
+        choices=("wait", "refuse"),
+    )
     # Voices
     voices_dir: str = setting(
         "auto",

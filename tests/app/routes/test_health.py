@@ -14,6 +14,7 @@ def test_healthy(client: FlaskClient) -> None:
     assert body == {
         "status": "healthy",
         "model_loaded": True,
+        "idle_unloaded": False,
         "deepspeed_enabled": False,
         "device": "cpu",
         "precision": "fp32",

@@ -55,6 +55,20 @@ def test_the_state_of_the_model(make_app: AppMaker, clip_hex: str) -> None:
     assert found["indextts_device_memory_bytes", ()] == 0
 
 
+def test_a_model_that_nobody_needs(make_app: AppMaker, clip_hex: str) -> None:
+    client = make_app(idle_unload_seconds=0.05).test_client()
+    for times in (1, 2):
+        wait_until(lambda: samples(client)["indextts_idle_unloaded", ()] == 1)
+        found = samples(client)
+        assert found["indextts_idle_unloads_total", ()] == times
+        assert found["indextts_model_state", ("healthy",)] == 1
+        answer = client.get("/health")
+        body = answer.get_json()
+        assert (answer.status_code, body["status"], body["idle_unloaded"]) == (200, "healthy", True)
+        assert client.post("/tts", json={"text": "a", "spk_audio": clip_hex}).status_code == 200
+    assert samples(client)["indextts_voice_cache_total", ("miss",)] == 2
+
+
 def test_a_key_is_needed_where_keys_are_set(make_app: AppMaker) -> None:
     client = make_app(start=False, api_keys=("k1",)).test_client()
     assert client.get("/metrics").status_code == 401
