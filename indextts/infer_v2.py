@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,22 @@ from numpy.typing import NDArray
 from indextts import options
 from indextts.errors import IndexTTSError
 from indextts.facts import ModelFacts
+from indextts.lines import Line, LineOptions, Lines, NetworksOf
 from indextts.model_files import find_model_dir
-from indextts.policy import SchedulerPolicy
+from indextts.quality import FastClass, Quality, check_quality
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.scheduler import Scheduler
-from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import (
     MaxBatch,
     choose_device,
     choose_precision,
-    choose_slots,
     cuda_problem,
     precision_name,
     set_cuda_arithmetic,
 )
 from indextts.stages.networks import Networks, load_networks
-from indextts.stages.reference import ReferenceEncoder
+from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
 from indextts.stream import Speaking, SpeechStream, collect
@@ -78,6 +78,9 @@ class IndexTTS2:
         max_batch: segments that share the model's steps at most, of one text or of many: "auto",
             as the device's memory allows, or a number.  1 makes results repeat byte for byte,
             whatever else is spoken, and is needed for DeepSpeed.
+        quality: class of the requests that do not say: "exact" or "fast".  The other one is made
+            ready when a request first asks for it.
+        fast: what the class "fast" saves.
 
     Attributes:
         device_notice: why "auto" is the CPU although there seems to be a GPU; mostly empty.
@@ -101,6 +104,8 @@ class IndexTTS2:
         tf32: bool = False,
         warm_up: bool = True,
         max_batch: MaxBatch = "auto",
+        quality: str = "exact",
+        fast: FastClass | None = None,
     ) -> None:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
@@ -111,10 +116,16 @@ class IndexTTS2:
             set_cuda_arithmetic(tf32=tf32)
         self.precision = choose_precision(precision, self._device)
         self.normalization = check_normalization(normalization)
-        networks = load_networks(
-            self.model_dir, self._device, self.precision, verbalizer, self.normalization
-        )
-        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes, max_batch)
+
+        def load(quality: Quality, beside: Networks | None) -> Networks:
+            if beside is not None:
+                return beside
+            return load_networks(
+                self.model_dir, self._device, self.precision, verbalizer, self.normalization
+            )
+
+        options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
+        self._open_lines(load, quality, fast, options)
         if warm_up and self._device.type == "cuda":
             self._warm_up()
 
@@ -127,44 +138,39 @@ class IndexTTS2:
         cuda_graphs: str = "auto",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         max_batch: MaxBatch = "auto",
+        quality: str = "exact",
+        fast: FastClass | None = None,
     ) -> IndexTTS2:
         """An engine of networks that were not read from a directory; for tests and benchmarks.
 
         Args:
             networks: all on one device, the GPT in one of the precisions.
-            deepspeed, cache_bytes, max_batch: as above.
-            cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
+            deepspeed, cuda_graphs, cache_bytes, max_batch, quality, fast: as above.
         """
         engine = cls.__new__(cls)
         engine.model_dir = Path("networks")
         engine.device_notice = ""
         engine._device = networks.gpt.device
         engine.precision = precision_name(networks.gpt.dtype)
-        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes, max_batch)
+        options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
+        engine._open_lines(lambda *_: networks, quality, fast, options)
         return engine
 
-    def _assemble(
-        self,
-        networks: Networks,
-        deepspeed: str,
-        cuda_graphs: str,
-        cache_bytes: int,
-        max_batch: MaxBatch,
+    def _open_lines(
+        self, load: NetworksOf, quality: str, fast: FastClass | None, options: LineOptions
     ) -> None:
-        self._networks = networks
-        self._reference = ReferenceEncoder(networks.reference, cache_bytes)
-        slots = choose_slots(max_batch, networks.gpt)
-        if slots > 1 and deepspeed != "off":
-            log.info("DeepSpeed holds one segment at a time: it is left for max_batch=1")
-            deepspeed = "off"
-        self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
-        policy = SchedulerPolicy.of(self._device, slots)
-        self._scheduler = Scheduler(networks, self._decoder, policy, self._reference.clear)
+        self.quality, self.fast = check_quality(quality), fast or FastClass()
+        self._lines = Lines(load, self.quality, self.fast, options)
+
+    @property
+    def _line(self) -> Line:
+        """Of the requests that do not say."""
+        return self._lines.default
 
     @property
     def networks(self) -> Networks:
         """The stages' networks, for those who measure or compare them one by one."""
-        return self._networks
+        return self._line.networks
 
     @property
     def facts(self) -> ModelFacts:
@@ -181,7 +187,15 @@ class IndexTTS2:
             model_notice=self.model_notice or None,
             sample_rate=self.sample_rate,
             emotion_text=self.supports_emotion_text,
+            quality=self.quality,
+            fast_class=self.fast_class,
         )
+
+    @property
+    def fast_class(self) -> str:
+        """What the class "fast" saves, in a few words."""
+        config = self.networks.config
+        return self.fast.sentence("fp32", config.s2mel.diffusion_steps, config.sampling)
 
     @property
     def device(self) -> str:
@@ -191,22 +205,22 @@ class IndexTTS2:
     @property
     def deepspeed_enabled(self) -> bool:
         """Whether DeepSpeed's kernels draw the codes; turns False for good when they fail."""
-        return self._decoder.deepspeed_enabled
+        return self._line.decoder.deepspeed_enabled
 
     @property
     def cuda_graphs(self) -> bool:
         """Whether decoding steps are recorded on CUDA; turns False for good when that fails."""
-        return self._decoder.cuda_graphs
+        return self._line.decoder.cuda_graphs
 
     @property
     def max_batch(self) -> int:
         """Segments that share the model's steps at most."""
-        return self._scheduler.policy.slots
+        return self._line.scheduler.policy.slots
 
     @property
     def sample_rate(self) -> int:
         """Of all output, in Hz."""
-        return self._networks.config.s2mel.preprocess_params.sr
+        return self.networks.config.s2mel.preprocess_params.sr
 
     @property
     def model_name(self) -> str:
@@ -214,30 +228,30 @@ class IndexTTS2:
 
     @property
     def model_version(self) -> str:
-        return str(self._networks.config.version)
+        return str(self.networks.config.version)
 
     @property
     def model_notice(self) -> str:
         """What people should know about the checkpoint, in a sentence or two; mostly empty."""
-        return self._networks.config.notice
+        return self.networks.config.notice
 
     @property
     def default_sampling(self) -> SamplingOptions:
         """How codes are drawn where a request does not say."""
-        return self._networks.config.sampling
+        return self.networks.config.sampling
 
     @property
     def supports_emotion_text(self) -> bool:
         """Whether the model directory has the Qwen emotion model."""
-        return self._networks.emotion_reader.available
+        return self.networks.emotion_reader.available
 
     def cache_stats(self) -> CacheStats:
         """Hits, misses, entries and bytes of the cache of reference clips."""
-        return self._reference.cache_stats()
+        return self._lines.cache_stats()
 
     def release_memory(self) -> None:
         """Forget all reference clips, for instance when the device has run out of memory."""
-        self._reference.clear()
+        self._lines.forget_clips()
 
     def synthesize(self, request: SynthesisRequest, control: Control | None = None) -> Synthesis:
         """Speak a text.
@@ -245,6 +259,7 @@ class IndexTTS2:
         Raises:
             TextError, AudioError, EmotionTextUnavailableError: the request cannot be met.
             GenerationError: the model made nothing usable, or NaN.
+            QualityUnavailableError: the request's class could not be made ready.
             CancelledError, DeadlineExceededError: `control` said so.
         """
         return collect(self.stream(request, control))
@@ -258,25 +273,36 @@ class IndexTTS2:
                 for segment in stream:
                     play(segment.with_pause(), segment.sample_rate)
         """
-        return SpeechStream(self._scheduler, self._run(request, control), self.sample_rate)
+        return SpeechStream(*self._run(request, control), self.sample_rate)
 
     def submit(self, request: SynthesisRequest, control: Control | None = None) -> Speaking:
         """The same beside others, for a caller who drives the engine with :meth:`tick`.
 
         What goes wrong is told by the result, not raised.
         """
-        return Speaking(self._scheduler, self._run(request, control), self.sample_rate)
+        return Speaking(*self._run(request, control), self.sample_rate)
 
     def tick(self) -> bool:
         """One round of work for everything that was submitted; False where nothing is left."""
-        return self._scheduler.tick()
+        return self._lines.work()
 
     def stats(self) -> WorkStats:
         """What is being worked on, and what has been done since the start."""
-        return self._scheduler.stats()
+        return self._lines.stats()
 
-    def _run(self, request: SynthesisRequest, control: Control | None) -> SynthesisRun:
-        return SynthesisRun(request, control or Control(), self._networks, self._reference)
+    def _run(
+        self, request: SynthesisRequest, control: Control | None
+    ) -> tuple[Scheduler, SynthesisRun]:
+        """A request's state and who works on it; where its line is not to be had, the state tells
+        why."""
+        failure: Exception | None = None
+        try:
+            line = self._lines.get(request.quality or self.quality)
+        except Exception as error:
+            line, failure = self._line, error
+        run = line.run(request, control or Control())
+        run.error = failure
+        return line.scheduler, run
 
     def infer(
         self,
@@ -362,10 +388,10 @@ class IndexTTS2:
             "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=_WARM_UP_CODES)
         )
         # What it hears is not worth remembering.
-        forgetful = ReferenceEncoder(self._networks.reference, 0)
-        run = SynthesisRun(request, Control(), self._networks, forgetful)
+        forgetful = ReferenceEncoder(self.networks.reference, reference_cache(0))
+        run = replace(self._line, reference=forgetful).run(request, Control())
         try:
-            collect(SpeechStream(self._scheduler, run, self.sample_rate))
+            collect(SpeechStream(self._line.scheduler, run, self.sample_rate))
         except IndexTTSError as error:
             # Noise and a model of another language need not make speech.
             log.info("the warm-up ended early: %s", error)

@@ -2,7 +2,7 @@
 
 A scheduler owns the work, but no thread: whoever waits for a segment drives it, one at a time
 (:meth:`Scheduler.wait`), or a thread of the caller's that does nothing else
-(:meth:`Scheduler.tick`).  One call makes one bounded round for everybody's segments.
+(:meth:`indextts.utils.turns.Turns.work`).  A turn is one bounded round for everybody's segments.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Scheduler:
         decoder: draws the codes.
         policy: how the work is shared out.
         free_memory: drops what is only kept to save time.
+        turns: shared with other schedulers on the same device: a turn is a round of each.
     """
 
     def __init__(
@@ -46,10 +47,11 @@ class Scheduler:
         decoder: CodeDecoder,
         policy: SchedulerPolicy,
         free_memory: Callable[[], None] = lambda: None,
+        turns: Turns | None = None,
     ) -> None:
         self.policy = policy
         self._decoder, self._free_memory = decoder, free_memory
-        self._turns = Turns()
+        self._turns = turns or Turns()
         self._runs: list[SynthesisRun] = []
         self._abandoned: deque[SynthesisRun] = deque()
         self._batch, self._slots = decoder.open_batch(), policy.slots
@@ -61,12 +63,14 @@ class Scheduler:
         self._last_served: dict[SynthesisRun, int] = {}
         self._served = self._calm = 0
         self._gpt_steps = self._codes = self._out_of_memory = 0
+        self._turns.add(self._round)
 
     # -- for callers, from any thread ----------------------------------------------------
 
     def submit(self, run: SynthesisRun) -> None:
         """Take a request in; its segments become ready while anybody drives."""
-        self._runs.append(run)
+        if not run.ended:
+            self._runs.append(run)
 
     def drop(self, run: SynthesisRun) -> None:
         """End a request; harmless after its end."""
@@ -77,15 +81,14 @@ class Scheduler:
         """The same for those who must not wait, such as a finalizer: in the next round."""
         self._abandoned.append(run)
 
-    def tick(self) -> bool:
-        """One round; returns whether there is more to do."""
-        with self._turns.taken():
-            self._round()
-            return bool(self._runs)
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._runs)
 
     def wait(self, run: SynthesisRun) -> None:
         """Drive, or let others do so, until a segment of the request is ready or it has ended."""
-        self._turns.until(lambda: bool(run.ready) or run.ended, self._round)
+        self._turns.until(lambda: bool(run.ready) or run.ended)
 
     def stats(self) -> WorkStats:
         """A snapshot; from another thread than the driver's it may be a step old."""

@@ -35,6 +35,7 @@ class Utterance:
         speed: pace of the voice.
         condition: float32 [N + 2, D], the GPT's conditioning rows.
         prompt: what the acoustic model continues.
+        diffusion_steps: from noise to mel.
         count: of its segments.
     """
 
@@ -44,6 +45,7 @@ class Utterance:
     speed: float
     condition: Tensor
     prompt: PromptCondition
+    diffusion_steps: int
     count: int
 
 
@@ -150,6 +152,7 @@ class Member:
             one.networks.codec.embed(self._codes[None])[0],
             one.prompt,
             lambda frames: normal(seed, (1, bands, frames), acoustic.device),
+            steps=one.diffusion_steps,
             speed=one.speed,
         )
 

@@ -109,7 +109,7 @@ def test_threads_never_hear_each_other(engine: IndexTTS2) -> None:
     ]
     alone = [engine.synthesize(r).waveform.tobytes() for r in requests]
     assert len(set(alone)) == 4
-    engine._reference.clear()
+    engine.release_memory()
     failures: list[str] = []
     gate = threading.Barrier(4)
 
@@ -442,7 +442,7 @@ def test_non_finite_audio_is_never_handed_out(
     tiny_model_dir: Path,
 ) -> None:
     engine = IndexTTS2(tiny_model_dir, device="cpu")
-    bias = engine._networks.vocoder._model.conv_pre.bias
+    bias = engine.networks.vocoder._model.conv_pre.bias
     with torch.no_grad():
         bias.copy_(torch.full_like(bias, torch.nan))
     with pytest.raises(NonFiniteAudioError):
@@ -451,7 +451,7 @@ def test_non_finite_audio_is_never_handed_out(
 
 def test_a_model_that_says_nothing_is_an_error(tiny_model_dir: Path) -> None:
     engine = IndexTTS2(tiny_model_dir, device="cpu")
-    gpt = engine._networks.gpt
+    gpt = engine.networks.gpt
     with torch.no_grad():
         gpt.mel_head.bias[gpt.config.stop_mel_token] = 1e6
     with pytest.raises(EmptyGenerationError, match="segment 1 of 1"):

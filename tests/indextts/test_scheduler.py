@@ -103,7 +103,7 @@ def alone(engine: IndexTTS2, clips: list[ReferenceAudio]) -> Alone:
 
 
 def nothing_is_left(engine: IndexTTS2) -> None:
-    stats, scheduler = engine.stats(), engine._scheduler
+    stats, scheduler = engine.stats(), engine._line.scheduler
     assert (stats.runs, stats.decoding, stats.flowing, stats.voicing) == (0, 0, 0, 0)
     assert not scheduler._owners
     assert not list(scheduler._places)
@@ -165,8 +165,8 @@ def test_flows_that_share_their_steps_sound_the_same(
 ) -> None:
     """As a GPU works: flows in groups, beside the decode."""
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
-    engine._scheduler.policy = SchedulerPolicy(4, rows, finish_first=False)
-    engine._scheduler._flows = FlowQueue(engine.networks.reference.acoustic, rows)
+    engine._line.scheduler.policy = SchedulerPolicy(4, rows, finish_first=False)
+    engine._line.scheduler._flows = FlowQueue(engine.networks.reference.acoustic, rows)
     groups: list[int] = []
     step = FlowQueue.step
 
@@ -326,7 +326,7 @@ def test_what_fails_alone_fails_alone(
         assert speaking[number].error is None
         alone.check(number, speaking[number].take())
     nothing_is_left(engine)
-    engine._scheduler._slots = 4
+    engine._line.scheduler._slots = 4
 
 
 def test_noise_in_one_voice_reaches_nobody_else(
@@ -478,9 +478,9 @@ def test_another_decoder_stands_in_for_deepspeed(
     tiny_model_dir: Path, clips: list[ReferenceAudio], alone: Alone
 ) -> None:
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=1)
-    decoder = engine._decoder
+    decoder = engine._line.decoder
     decoder._deepspeed = partial(Crashing, decoder.model)
-    engine._scheduler._batch = decoder.open_batch()
+    engine._line.scheduler._batch = decoder.open_batch()
     assert engine.facts.deepspeed_enabled
     alone.check(0, list(engine.stream(request(clips, 0))))
     assert not engine.facts.deepspeed_enabled
