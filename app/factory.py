@@ -28,7 +28,7 @@ from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
 from app.routes.table import QUIET_PATHS
 from app.routes.tts import make_tts_blueprint
-from app.runner.engine import Engine, EngineOptions, engine_factory
+from app.runner.engine import Engine, EngineOptions, engine_factory, fast_class
 from app.runner.idle import IdlePolicy
 from app.runner.process import exit_process
 from app.runner.runner import InferenceRunner, RunnerPolicy
@@ -152,6 +152,13 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
             max_batch="auto" if settings.max_batch == "auto" else int(settings.max_batch),
+            quality=settings.quality,
+            fast=fast_class(
+                settings.fast_weights,
+                settings.fast_steps,
+                settings.fast_prompt_seconds,
+                settings.fast_beams,
+            ),
         )
         return engine_factory(settings.engine)(options)
 

@@ -72,10 +72,14 @@ class Metrics:
             registry=registry,
         )
         self.rtf = Histogram(
-            "indextts_rtf", "Inference time by audio length", buckets=RTF, registry=registry
+            "indextts_rtf",
+            "Inference time by audio length",
+            ["quality"],
+            buckets=RTF,
+            registry=registry,
         )
         self.audio_seconds = Counter(
-            "indextts_audio_seconds", "Seconds of audio made", registry=registry
+            "indextts_audio_seconds", "Seconds of audio made", ["quality"], registry=registry
         )
         self.tokens = Counter(
             "indextts_tokens", "Text tokens read, codes made", ["kind"], registry=registry
@@ -159,8 +163,8 @@ class Metrics:
         for stage, seconds in times.by_stage().items():
             self.stage_seconds.labels(stage).observe(seconds)
         if finished.audio_seconds > 0:
-            self.rtf.observe(finished.rtf)
-        self.audio_seconds.inc(finished.audio_seconds)
+            self.rtf.labels(finished.quality).observe(finished.rtf)
+        self.audio_seconds.labels(finished.quality).inc(finished.audio_seconds)
         self.tokens.labels("text").inc(finished.text_tokens)
         self.tokens.labels("codes").inc(finished.codes)
 

@@ -26,6 +26,8 @@ def test_healthy(client: FlaskClient) -> None:
         "max_batch": 1,
         "device_notice": None,
         "sample_rate": 22050,
+        "quality": "exact",
+        "fast_class": "a shorter hum",
         "queue_length": 0,
         "queue_capacity": 32,
         "expected_wait": 0.0,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,12 +35,23 @@ def test_a_synthesis_is_counted(client: FlaskClient, clip_hex: str) -> None:
     assert found["indextts_inference_seconds_count", ()] == 1
     assert found["indextts_queue_seconds_count", ()] == 1
     assert found["indextts_fetch_seconds_count", ()] == 1
-    assert found["indextts_rtf_count", ()] == 1
+    assert found["indextts_rtf_count", ("exact",)] == 1
     assert found["indextts_stage_seconds_count", ("gpt",)] == 1
-    assert 0.1 < found["indextts_audio_seconds_total", ()] < 0.2
+    assert 0.1 < found["indextts_audio_seconds_total", ("exact",)] < 0.2
     assert found["indextts_tokens_total", ("text",)] == len("hello")
     assert found["indextts_voice_cache_total", ("hit",)] == 1
     assert found["indextts_voice_cache_total", ("miss",)] == 1
+
+
+def test_classes_are_counted_apart(client: FlaskClient, clip_hex: str) -> None:
+    for quality in ("fast", "exact", "fast"):
+        client.post("/tts", json={"text": "a", "spk_audio": clip_hex, "quality": quality})
+    found = samples(client)
+    assert found["indextts_rtf_count", ("fast",)] == 2
+    assert found["indextts_rtf_count", ("exact",)] == 1
+    assert found["indextts_audio_seconds_total", ("fast",)] == pytest.approx(
+        2 * found["indextts_audio_seconds_total", ("exact",)]
+    )
 
 
 def test_the_state_of_the_model(make_app: AppMaker, clip_hex: str) -> None:

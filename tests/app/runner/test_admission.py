@@ -22,6 +22,7 @@ FAR = 1e9
 def completed(seconds: float) -> Completed:
     return Completed(
         seed=0,
+        quality="exact",
         warnings=(),
         stages=StageSeconds(),
         queue_seconds=0.0,
