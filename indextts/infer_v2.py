@@ -49,8 +49,8 @@ from indextts.work_stats import WorkStats
 log = logging.getLogger(__name__)
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
-# One second; long enough for a recorded step and a sound.
-_WARM_UP_RATE, _WARM_UP_CODES = 22050, 24
+# One second of a clip, and codes: on CUDA enough for a recorded step, on a CPU for a sound.
+_WARM_UP_RATE, _WARM_UP_CODES = 22050, {"cuda": 24, "cpu": 4}
 
 AudioSource = str | Path | bytes | ReferenceAudio
 
@@ -74,7 +74,8 @@ class IndexTTS2:
         cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
-        warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+        warm_up: speak a little at load, so that the first request does not pay for what is made
+            ready once.
         max_batch: segments that share the model's steps at most, of one text or of many: "auto",
             as the device's memory allows, or a number.  1 makes results repeat byte for byte,
             whatever else is spoken, and is needed for DeepSpeed.
@@ -126,7 +127,7 @@ class IndexTTS2:
 
         options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
         self._open_lines(load, quality, fast, options)
-        if warm_up and self._device.type == "cuda":
+        if warm_up:
             self._warm_up()
 
     @classmethod
@@ -380,12 +381,14 @@ class IndexTTS2:
         return str(output_path)
 
     def _warm_up(self) -> None:
-        """Load kernels, handles and plans by speaking a little."""
+        """Load kernels, handles and plans, and touch all weights, by speaking a little."""
         start = time.perf_counter()
+        log.info("warming up")
+        codes = _WARM_UP_CODES.get(self._device.type, _WARM_UP_CODES["cpu"])
         noise = np.random.default_rng(0).standard_normal(_WARM_UP_RATE)
         clip = ReferenceAudio((0.1 * noise).astype(np.float32), _WARM_UP_RATE)
         request = SynthesisRequest(
-            "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=_WARM_UP_CODES)
+            "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=codes)
         )
         # What it hears is not worth remembering.
         forgetful = ReferenceEncoder(self.networks.reference, reference_cache(0))
