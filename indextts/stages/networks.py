@@ -102,7 +102,7 @@ def _load_gpt(
         gpt, conditioner = SemanticGPT(config.gpt), ReferenceConditioner(config.gpt)
     load_into(gpt, state, files.gpt, dtype=dtype, device=device)
     if device.type == "cpu":
-        gpt.gpt.suit_processor()
+        gpt.suit_processor()
     # The clips are read once and kept: full precision costs nothing there.
     load_into(conditioner, state, files.gpt, device=device)
     return gpt, conditioner
