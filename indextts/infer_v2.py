@@ -11,8 +11,6 @@ An engine holds weights and a cache, nothing of a request: threads may share it.
 from __future__ import annotations
 
 import logging
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts import options
-from indextts.errors import IndexTTSError
 from indextts.facts import ModelFacts
-from indextts.lines import Line, LineOptions, Lines, NetworksOf
+from indextts.layers.reduced import Reduced
+from indextts.lines import Line, LineOptions, Lines, LoadNetworks
 from indextts.model_files import find_model_dir
-from indextts.quality import FastClass, Quality, check_quality
+from indextts.quality import FastClass, check_quality
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.scheduler import Scheduler
@@ -32,25 +30,24 @@ from indextts.stages.device import (
     MaxBatch,
     choose_device,
     choose_precision,
+    choose_weights,
     cuda_problem,
     precision_name,
     set_cuda_arithmetic,
 )
-from indextts.stages.networks import Networks, load_networks
-from indextts.stages.reference import ReferenceEncoder, reference_cache
+from indextts.stages.networks import Networks, load_networks, reduced_copy
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
 from indextts.stream import Speaking, SpeechStream, collect
 from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
 from indextts.utils.output_file import SoundFile
+from indextts.warm_up import speak_once
 from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
-# One second of a clip, and codes: on CUDA enough for a recorded step, on a CPU for a sound.
-_WARM_UP_RATE, _WARM_UP_CODES = 22050, {"cuda": 24, "cpu": 4}
 
 AudioSource = str | Path | bytes | ReferenceAudio
 
@@ -118,17 +115,21 @@ class IndexTTS2:
         self.precision = choose_precision(precision, self._device)
         self.normalization = check_normalization(normalization)
 
-        def load(quality: Quality, beside: Networks | None) -> Networks:
-            if beside is not None:
-                return beside
+        def load(weights: Reduced | None, beside: Networks | None) -> Networks:
             return load_networks(
-                self.model_dir, self._device, self.precision, verbalizer, self.normalization
+                self.model_dir,
+                self._device,
+                self.precision,
+                verbalizer,
+                self.normalization,
+                weights,
+                beside,
             )
 
         options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
         self._open_lines(load, quality, fast, options)
         if warm_up:
-            self._warm_up()
+            speak_once(self._line, self.sample_rate)
 
     @classmethod
     def from_networks(
@@ -154,14 +155,21 @@ class IndexTTS2:
         engine._device = networks.gpt.device
         engine.precision = precision_name(networks.gpt.dtype)
         options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
-        engine._open_lines(lambda *_: networks, quality, fast, options)
+
+        def load(weights: Reduced | None, _: Networks | None) -> Networks:
+            return networks if weights is None else reduced_copy(networks, weights)
+
+        engine._open_lines(load, quality, fast, options)
         return engine
 
     def _open_lines(
-        self, load: NetworksOf, quality: str, fast: FastClass | None, options: LineOptions
+        self, load: LoadNetworks, quality: str, fast: FastClass | None, options: LineOptions
     ) -> None:
         self.quality, self.fast = check_quality(quality), fast or FastClass()
-        self._lines = Lines(load, self.quality, self.fast, options)
+        weights = choose_weights(self.fast.weights, self._device)
+        if weights.notice:
+            log.info("the class fast keeps its weights in fp32: %s", weights.notice)
+        self._lines = Lines(load, self.quality, self.fast, weights, options)
 
     @property
     def _line(self) -> Line:
@@ -196,7 +204,9 @@ class IndexTTS2:
     def fast_class(self) -> str:
         """What the class "fast" saves, in a few words."""
         config = self.networks.config
-        return self.fast.sentence("fp32", config.s2mel.diffusion_steps, config.sampling)
+        return self.fast.sentence(
+            str(self._lines.weights), config.s2mel.diffusion_steps, config.sampling
+        )
 
     @property
     def device(self) -> str:
@@ -379,26 +389,6 @@ class IndexTTS2:
             return self.sample_rate, scaled.astype(np.int16)[:, None]
         output.write(result.waveform, result.sample_rate)
         return str(output_path)
-
-    def _warm_up(self) -> None:
-        """Load kernels, handles and plans, and touch all weights, by speaking a little."""
-        start = time.perf_counter()
-        log.info("warming up")
-        codes = _WARM_UP_CODES.get(self._device.type, _WARM_UP_CODES["cpu"])
-        noise = np.random.default_rng(0).standard_normal(_WARM_UP_RATE)
-        clip = ReferenceAudio((0.1 * noise).astype(np.float32), _WARM_UP_RATE)
-        request = SynthesisRequest(
-            "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=codes)
-        )
-        # What it hears is not worth remembering.
-        forgetful = ReferenceEncoder(self.networks.reference, reference_cache(0))
-        run = replace(self._line, reference=forgetful).run(request, Control())
-        try:
-            collect(SpeechStream(self._line.scheduler, run, self.sample_rate))
-        except IndexTTSError as error:
-            # Noise and a model of another language need not make speech.
-            log.info("the warm-up ended early: %s", error)
-        log.info("warmed up in %.1f s", time.perf_counter() - start)
 
 
 def _audio(source: AudioSource) -> ReferenceAudio:

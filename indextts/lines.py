@@ -10,15 +10,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from indextts.errors import QualityUnavailableError
+from indextts.layers.reduced import Reduced
 from indextts.policy import SchedulerPolicy
 from indextts.quality import FastClass, Quality
 from indextts.request import Control, SynthesisRequest
 from indextts.scheduler import Scheduler
 from indextts.stages.decoding.decoder import CodeDecoder
-from indextts.stages.device import MaxBatch, choose_slots
+from indextts.stages.device import ChosenWeights, MaxBatch, choose_slots, tf32_products
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.synthesis import SynthesisRun
@@ -29,9 +31,9 @@ from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
 
-NetworksOf = Callable[[Quality, Networks | None], Networks]
-"""Loads the networks of a class; those of the other one, where they are there, lend what is
-equal."""
+LoadNetworks = Callable[[Reduced | None, Networks | None], Networks]
+"""Loads networks with large matrices in a reduced format or as they are; those of the other class,
+where they are there, lend what is equal."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,23 @@ class Lines:
         load: the networks.
         default: the class that is built at once.
         fast: what "fast" saves.
+        weights: those of "fast".
         options: of all lines.
 
     Attributes:
         default: its line.
+        weights: as given.
     """
 
     def __init__(
-        self, load: NetworksOf, default: Quality, fast: FastClass, options: LineOptions
+        self,
+        load: LoadNetworks,
+        default: Quality,
+        fast: FastClass,
+        weights: ChosenWeights,
+        options: LineOptions,
     ) -> None:
+        self.weights = weights
         self._load, self._fast, self._options = load, fast, options
         self._cache = reference_cache(options.cache_bytes)
         self._turns = Turns()
@@ -134,7 +144,11 @@ class Lines:
     def _build(self, quality: Quality, beside: Networks | None, deepspeed: str) -> Line:
         start = time.perf_counter()
         fast = self._fast if quality == "fast" else None
-        networks = self._load(quality, beside)
+        reduced = None if fast is None else self.weights.reduced
+        if beside is not None and self.weights.reduced is None:
+            networks = beside
+        else:
+            networks = self._load(reduced, beside)
         slots = choose_slots(self._options.max_batch, networks.gpt)
         if slots > 1 and deepspeed != "off":
             log.info("DeepSpeed holds one segment at a time: it is left for max_batch=1")
@@ -145,6 +159,7 @@ class Lines:
             decoder,
             SchedulerPolicy.of(networks.gpt.device, slots),
             self._cache.clear,
+            tf32_products if fast is not None and self.weights.format == "tf32" else nullcontext,
             self._turns,
         )
         seconds = None if fast is None else fast.prompt_seconds

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -38,6 +38,7 @@ class Scheduler:
         decoder: draws the codes.
         policy: how the work is shared out.
         free_memory: drops what is only kept to save time.
+        products: entered for every step from noise to mel and every call of the vocoder.
         turns: shared with other schedulers on the same device: a turn is a round of each.
     """
 
@@ -47,10 +48,11 @@ class Scheduler:
         decoder: CodeDecoder,
         policy: SchedulerPolicy,
         free_memory: Callable[[], None] = lambda: None,
+        products: Callable[[], AbstractContextManager[None]] = nullcontext,
         turns: Turns | None = None,
     ) -> None:
         self.policy = policy
-        self._decoder, self._free_memory = decoder, free_memory
+        self._decoder, self._free_memory, self._products = decoder, free_memory, products
         self._turns = turns or Turns()
         self._runs: list[SynthesisRun] = []
         self._abandoned: deque[SynthesisRun] = deque()
@@ -133,10 +135,9 @@ class Scheduler:
 
     def _prepare(self) -> None:
         """Read text and clips of one new request."""
-        for run in self._runs:
-            if not run.prepared:
-                self._own(run, run.prepare)
-                return
+        new = next((run for run in self._runs if not run.prepared), None)
+        if new is not None:
+            self._own(new, new.prepare)
 
     def _finish_oldest(self) -> bool:
         """Bring the sound that is nearest a little nearer; False: there is nothing to do."""
@@ -243,7 +244,7 @@ class Scheduler:
         run = self._owners[member]
 
         def work() -> None:
-            with run.clock.stage("vocoder"):
+            with run.clock.stage("vocoder"), self._products():
                 spoken = member.speak()
             del self._owners[member]
             run.has_spoken(member, spoken)
@@ -304,7 +305,7 @@ class Scheduler:
         if not all(member in self._owners for member in members):
             return  # somebody has gone: the others take the step in another group
         try:
-            with self._shared_stage("s2mel", members):
+            with self._shared_stage("s2mel", members), self._products():
                 ended = self._flows.step(members)
         except Exception as error:
             self._has_failed(error, members)
@@ -318,11 +319,9 @@ class Scheduler:
             found.setdefault(self._owners[member], []).append(member)
         return list(found.items())
 
-    @contextmanager
-    def _shared_stage(self, name: str, members: Sequence[Member]) -> Iterator[None]:
+    def _shared_stage(self, name: str, members: Sequence[Member]) -> AbstractContextManager[None]:
         first, *others = [run.clock for run, _ in self._by_run(members)]
-        with first.stage(name, *others):
-            yield
+        return first.stage(name, *others)
 
     # -- failure -------------------------------------------------------------------------
 
@@ -342,9 +341,7 @@ class Scheduler:
         elif memory:
             self._make_room(error)
         else:
-            log.warning(
-                "A step of %d segments failed; fewer try again", len(members), exc_info=error
-            )
+            log.warning("A step of %d failed; fewer try again", len(members), exc_info=error)
             self._slots = max(1, len(members) // 2)
             self._calm = 0
 

@@ -138,8 +138,8 @@ class GPT2(nn.Module):
     def is_small(self) -> bool:
         """Whether a processor keeps the weights in its caches: steps are bound by their many small
         calls then, not by reading."""
-        weights = [block.mlp.c_fc.weight for block in self.blocks]
-        return 3 * sum(weight.nbytes for weight in weights) < _CACHED_BYTES
+        layers = [module for module in self.modules() if isinstance(module, Conv1D)]
+        return 0 < sum(layer.weight.nbytes for layer in layers) < _CACHED_BYTES
 
     def suit_processor(self) -> None:
         """Lay the weights out as a processor, not a GPU, reads them best."""

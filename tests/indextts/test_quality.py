@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from indextts.errors import ConfigError, QualityUnavailableError, RequestError
 from indextts.infer_v2 import IndexTTS2
+from indextts.layers import reduced
 from indextts.lines import Lines
 from indextts.quality import FastClass, check_quality
 from indextts.request import ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.stages.device import choose_weights
 from indextts.stream import join_segments
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -178,6 +181,46 @@ def test_the_facts_say_what_fast_is(engine: IndexTTS2) -> None:
     assert facts.quality == "exact"
     assert facts.fast_class is not None
     assert facts.fast_class.endswith(", 2 diffusion steps, 1 s of the clip, 1 beam")
+
+
+def test_reduced_weights(
+    tiny_model_dir: Path,
+    asked: SynthesisRequest,
+    exact: Synthesis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whichever class is there first, and wherever its weights come from: the same sounds."""
+    weights = choose_weights("auto", torch.device("cpu")).reduced
+    if weights is None:
+        pytest.skip("this processor has instructions for neither")
+    monkeypatch.setattr(reduced, "LEAST_LINEAR", {"bf16": 0, "int8": 0})
+    monkeypatch.setattr(reduced, "LEAST_CONV", 0)
+    beside = IndexTTS2(tiny_model_dir, device="cpu")
+    made = beside.synthesize(replace(asked, quality="fast")).waveform.tobytes()
+    assert made != exact.waveform.tobytes()
+    assert beside.synthesize(asked).waveform.tobytes() == exact.waveform.tobytes()
+    first = IndexTTS2(tiny_model_dir, device="cpu", quality="fast")
+    assert first.synthesize(asked).waveform.tobytes() == made
+    own = first.synthesize(replace(asked, quality="exact"))
+    assert own.waveform.tobytes() == exact.waveform.tobytes()
+    given = IndexTTS2.from_networks(beside.networks)
+    assert given.synthesize(replace(asked, quality="fast")).waveform.tobytes() == made
+    assert given.synthesize(asked).waveform.tobytes() == exact.waveform.tobytes()
+    assert (first.facts.fast_class or "").startswith(f"{weights} matrices, ")
+
+
+def test_a_processor_without_the_instructions_keeps_fp32_and_says_so(
+    tiny_model_dir: Path,
+    asked: SynthesisRequest,
+    exact: Synthesis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    engine = IndexTTS2(tiny_model_dir, device="cpu", quality="fast", fast=FastClass("auto"))
+    assert engine.synthesize(asked).waveform.tobytes() == exact.waveform.tobytes()
+    assert engine.facts.fast_class == (
+        "fp32 (this processor has no VNNI, AVX512_BF16 or AMX), 4 diffusion steps, 3 beams"
+    )
 
 
 def test_names_and_bounds(asked: SynthesisRequest, tiny_model_dir: Path) -> None:
