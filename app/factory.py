@@ -134,6 +134,7 @@ def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
     return PageFacts(
         needs_key=needs_key,
         docs=settings.docs,
+        quality=settings.quality,
         max_text_chars=settings.max_text_chars,
         # Three bytes are four in base64; the rest of the body is small.
         max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
