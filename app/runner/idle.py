@@ -36,7 +36,7 @@ class IdleUnloading:
         admission: where work comes from.
         state: holds the engine.
         loader: unloads.
-        load: loads, however long it takes; False when this process can serve nobody any more.
+        load: loads, however long it takes; where it gives up, it closes the queue.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class IdleUnloading:
         admission: Admission,
         state: ModelState,
         loader: Loader,
-        load: Callable[[], bool],
+        load: Callable[[], object],
     ) -> None:
         self._policy = policy
         self._admission = admission

@@ -40,8 +40,8 @@ class ServingLoop:
     Args:
         admission: where jobs come from.
         state: holds the engine.
-        wait_for_work: returns once a job waits and there is an engine for it, or never will be.
         loader: brings another engine when the GPU has no memory.
+        wait_for_work: returns once a job waits and there is an engine for it, or never will be.
         oom_fallback: whether it may.
         count_out_of_memory: called each time that the device runs out of memory.
         give_up: called with a reason when this process can serve nobody any more.

@@ -277,7 +277,7 @@ class InferenceRunner:
         self._tell()
         if gone:
             return Failed(ClientGoneError("gone while queued"))
-        if not self._state.snapshot().loaded:
+        if self._state.snapshot().idle:
             return Failed(NotReadyError("loading", LOADING_RETRY_SECONDS))
         return Failed(QueueTimeoutError(self._admission.retry_after()))
 
