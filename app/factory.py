@@ -29,7 +29,8 @@ from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
 from app.routes.table import QUIET_PATHS
 from app.routes.tts import make_tts_blueprint
-from app.runner.engine import Engine, EngineOptions, engine_factory
+from app.runner.engine import Engine, EngineOptions, engine_factory, fast_class
+from app.runner.idle import IdlePolicy
 from app.runner.process import exit_process
 from app.runner.runner import InferenceRunner, RunnerPolicy
 from app.runner.watchdog import Watchdog
@@ -136,6 +137,7 @@ def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
     return PageFacts(
         needs_key=needs_key,
         docs=settings.docs,
+        quality=settings.quality,
         max_text_chars=settings.max_text_chars,
         # Three bytes are four in base64; the rest of the body is small.
         max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
@@ -154,6 +156,13 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
             max_batch="auto" if settings.max_batch == "auto" else int(settings.max_batch),
+            quality=settings.quality,
+            fast=fast_class(
+                settings.fast_weights,
+                settings.fast_steps,
+                settings.fast_prompt_seconds,
+                settings.fast_beams,
+            ),
         )
         return engine_factory(settings.engine)(options)
 
@@ -162,6 +171,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
         queue_seconds=settings.queue_seconds,
         oom_fallback=settings.oom_fallback,
         load_failure_seconds=settings.load_failure_seconds,
+        idle=IdlePolicy(settings.idle_unload_seconds or None, settings.idle_reload == "refuse"),
     )
     return InferenceRunner(load, policy, exit_process, counters)
 

@@ -71,7 +71,8 @@ class IndexTTS2:
         cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
-        warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+        warm_up: speak a little at load, so that the first request does not pay for what is made
+            ready once.
         max_batch: segments that share the model's steps at most, of one text or of many: "auto",
             as the device's memory allows, or a number.  1 makes results repeat byte for byte,
             whatever else is spoken, and is needed for DeepSpeed.
@@ -127,7 +128,7 @@ class IndexTTS2:
 
         options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
         self._open_lines(load, quality, fast, options)
-        if warm_up and self._device.type == "cuda":
+        if warm_up:
             speak_once(self._line, self.sample_rate)
 
     @classmethod

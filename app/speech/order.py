@@ -10,6 +10,7 @@ from app.runner.engine import (
     OPTIONS,
     SPEED,
     Normalization,
+    Quality,
     ReferenceAudio,
     SamplingChanges,
     SynthesisRequest,
@@ -52,6 +53,7 @@ class SpeechOrder:
         use_random: with `emo_vector`, draw the examples of emotions, not the nearest ones.
         seed: repeats a result; None draws one.
         normalization: how the text is read; None is the engine's own way.
+        quality: the class of quality; None is the engine's own.
         pauses: whether marks of pauses and blank lines are silence.
         options: numbers by the names of :mod:`indextts.options`; None, or no entry, leaves an
             option to its default.
@@ -67,6 +69,7 @@ class SpeechOrder:
     use_random: bool = False
     seed: int | None = None
     normalization: Normalization | None = None
+    quality: Quality | None = None
     pauses: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,6 +96,7 @@ class SpeechOrder:
             use_random=self.use_random,
             seed=self.seed,
             normalization=self.normalization,
+            quality=self.quality,
             pauses=self.pauses,
             max_audio_seconds=max_audio_seconds,
             sampling=SamplingChanges(**{n: v for n, v in given.items() if n in of_decoder}),

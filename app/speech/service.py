@@ -141,6 +141,7 @@ class _Account:
     def finish(self, done: Completed, fetch_seconds: float) -> Finished:
         return Finished(
             seed=done.seed,
+            quality=done.quality,
             warnings=done.warnings,
             times=Times(done.queue_seconds, fetch_seconds, done.inference_seconds, done.stages),
             audio_seconds=self._samples / self._rate if self._rate else 0.0,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import threading
@@ -100,6 +101,20 @@ def test_the_cache_changes_nothing_but_the_counters(
     assert engine.cache_stats().hits > 0
     assert engine.cache_stats().bytes > 0
     assert (uncached.cache_stats().hits, uncached.cache_stats().bytes) == (0, 0)
+
+
+def test_the_warm_up_leaves_no_trace(
+    tiny_model_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "indextts"):
+        warm = IndexTTS2(tiny_model_dir, device="cpu")
+        warmed = [record.message for record in caplog.records if "warm" in record.message]
+        cold = IndexTTS2(tiny_model_dir, device="cpu", warm_up=False)
+    assert [message.split(" in ")[0] for message in warmed] == ["warming up", "warmed up"]
+    assert warmed == [record.message for record in caplog.records if "warm" in record.message]
+    assert (warm.cache_stats().entries, warm.cache_stats().misses) == (0, 0)
+    assert warm.stats().gpt_steps > cold.stats().gpt_steps == 0
+    assert same(warm.synthesize(request()), cold.synthesize(request()))
 
 
 def test_threads_never_hear_each_other(engine: IndexTTS2) -> None:

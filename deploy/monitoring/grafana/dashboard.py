@@ -76,6 +76,11 @@ PANELS = (
     Panel("State of the model", "short", {
         "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
     }),
+    Panel("Models unloaded while nobody needs them", "short",
+          gauge("indextts_idle_unloaded"), True),
+    Panel("Unloaded after idling", "short", {
+        "{{instance}}": f"increase(indextts_idle_unloads_total{{{INSTANCES}}}[1h])"
+    }),
     Panel("Waiting", "short", gauge("indextts_queue_length"), True),
     Panel("Expected wait of a new request", "s", gauge("indextts_expected_wait_seconds")),
     Panel("Running", "short", gauge("indextts_running"), True),
@@ -102,7 +107,10 @@ PANELS = (
     Panel("Inference", "s", quantiles("indextts_inference_seconds")),
     Panel("Fetching and decoding clips", "s", quantiles("indextts_fetch_seconds")),
     Panel("Inference time by audio length (below 1: faster than speech)", "none",
-          quantiles("indextts_rtf")),
+          {f"p{percent} {{{{quality}}}}":
+           f"histogram_quantile(0.{percent}, sum by (le, quality) "
+           f"(rate(indextts_rtf_bucket{{{INSTANCES}}}[$__rate_interval])))"
+           for percent in (50, 95)}),
     Panel("Mean time of the stages", "s", {
         "{{stage}}": share(f"indextts_stage_seconds_sum{{{INSTANCES}}}",
                            f"indextts_stage_seconds_count{{{INSTANCES}}}", "stage")

@@ -23,6 +23,7 @@ FAR = 1e9
 def completed(seconds: float) -> Completed:
     return Completed(
         seed=0,
+        quality="exact",
         warnings=(),
         stages=StageSeconds(),
         queue_seconds=0.0,
@@ -132,11 +133,11 @@ def test_left_seats_leave_no_crumbs() -> None:
 
 def test_the_engine_may_look_without_waiting() -> None:
     admission = Admission(queue_size=32, queue_seconds=60.0)
-    assert admission.next(wait=False) is None
+    assert admission.next() is None
     job = job_of(admission)
-    assert admission.next(wait=False) is job
+    assert admission.next() is job
     assert not admission.closed
     waiting = job_of(admission)
     assert admission.close() == ((waiting,), (job,))
-    assert admission.next(wait=False) is None
+    assert admission.next() is None
     assert admission.closed
