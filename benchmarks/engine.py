@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from indextts.infer_v2 import IndexTTS2
+from indextts.quality import QUALITIES
 from indextts.request import StageSeconds, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingOptions
 from indextts.utils.audio_file import read_audio
@@ -40,6 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
     parser.add_argument("--deepspeed", default="auto", choices=("auto", "off"))
+    parser.add_argument("--quality", default="exact", choices=QUALITIES)
     parser.add_argument("--repeat", type=int, default=3, help="timed runs of each text")
     parser.add_argument(
         "--max-mel-tokens",
@@ -55,9 +57,12 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     start = time.perf_counter()
-    engine = IndexTTS2(args.model_dir, args.device, args.precision, args.deepspeed)
+    engine = IndexTTS2(
+        args.model_dir, args.device, args.precision, args.deepspeed, quality=args.quality
+    )
     print(f"model: {args.model_dir} loaded in {time.perf_counter() - start:.1f} s")
     print(f"device: {engine.device} {engine.precision}, DeepSpeed: {engine.deepspeed_enabled}")
+    print(f"quality: {engine.quality}; fast is {engine.fast_class}")
     print(f"machine: {processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
     names = [field.name for field in fields(StageSeconds) if field.name != "emotion_text"]
     head = ["text", "audio s", *(f"{name} s" for name in names), "codes/s", "RTF"]

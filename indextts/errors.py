@@ -51,6 +51,10 @@ class OutputError(IndexTTSError, ValueError):
     """The result cannot be written where, or in the format that, the caller asked for."""
 
 
+class QualityUnavailableError(IndexTTSError):
+    """What a class of quality needs could not be made ready; requests of the other one go on."""
+
+
 class EmotionTextUnavailableError(IndexTTSError):
     """Emotion from text was asked for, but the model directory has no Qwen emotion model."""
 

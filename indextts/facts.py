@@ -30,3 +30,5 @@ class ModelFacts:
     model_notice: str | None = fact("What to know about this model before judging its speech.")
     sample_rate: int | None = fact("Of the model's sound, in Hz.")
     emotion_text: bool = fact("Whether emo_text can be used.", False)
+    quality: str | None = fact("Class of requests that do not say: exact or fast.")
+    fast_class: str | None = fact("What the class fast saves.")

@@ -11,7 +11,6 @@ An engine holds weights and a cache, nothing of a request: threads may share it.
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +18,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts import options
-from indextts.errors import IndexTTSError
 from indextts.facts import ModelFacts
+from indextts.layers.reduced import Reduced
+from indextts.lines import Line, LineOptions, Lines, LoadNetworks
 from indextts.model_files import find_model_dir
-from indextts.policy import SchedulerPolicy
+from indextts.quality import FastClass, check_quality
 from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.scheduler import Scheduler
-from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import (
     MaxBatch,
     choose_device,
     choose_precision,
-    choose_slots,
+    choose_weights,
     cuda_problem,
     precision_name,
     set_cuda_arithmetic,
 )
-from indextts.stages.networks import Networks, load_networks
-from indextts.stages.reference import ReferenceEncoder
+from indextts.stages.networks import Networks, load_networks, reduced_copy
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
 from indextts.stream import Speaking, SpeechStream, collect
 from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
 from indextts.utils.output_file import SoundFile
+from indextts.warm_up import speak_once
 from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
-# One second; long enough for a recorded step and a sound.
-_WARM_UP_RATE, _WARM_UP_CODES = 22050, 24
 
 AudioSource = str | Path | bytes | ReferenceAudio
 
@@ -74,10 +71,14 @@ class IndexTTS2:
         cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
-        warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+        warm_up: speak a little at load, so that the first request does not pay for what is made
+            ready once.
         max_batch: segments that share the model's steps at most, of one text or of many: "auto",
             as the device's memory allows, or a number.  1 makes results repeat byte for byte,
             whatever else is spoken, and is needed for DeepSpeed.
+        quality: class of the requests that do not say: "exact" or "fast".  The other one is made
+            ready when a request first asks for it.
+        fast: what the class "fast" saves.
 
     Attributes:
         device_notice: why "auto" is the CPU although there seems to be a GPU; mostly empty.
@@ -101,6 +102,8 @@ class IndexTTS2:
         tf32: bool = False,
         warm_up: bool = True,
         max_batch: MaxBatch = "auto",
+        quality: str = "exact",
+        fast: FastClass | None = None,
     ) -> None:
         self.model_dir = find_model_dir(model_dir)
         self._device = choose_device(device)
@@ -111,12 +114,22 @@ class IndexTTS2:
             set_cuda_arithmetic(tf32=tf32)
         self.precision = choose_precision(precision, self._device)
         self.normalization = check_normalization(normalization)
-        networks = load_networks(
-            self.model_dir, self._device, self.precision, verbalizer, self.normalization
-        )
-        self._assemble(networks, deepspeed, cuda_graphs, cache_bytes, max_batch)
-        if warm_up and self._device.type == "cuda":
-            self._warm_up()
+
+        def load(weights: Reduced | None, beside: Networks | None) -> Networks:
+            return load_networks(
+                self.model_dir,
+                self._device,
+                self.precision,
+                verbalizer,
+                self.normalization,
+                weights,
+                beside,
+            )
+
+        options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
+        self._open_lines(load, quality, fast, options)
+        if warm_up:
+            speak_once(self._line, self.sample_rate)
 
     @classmethod
     def from_networks(
@@ -127,44 +140,46 @@ class IndexTTS2:
         cuda_graphs: str = "auto",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
         max_batch: MaxBatch = "auto",
+        quality: str = "exact",
+        fast: FastClass | None = None,
     ) -> IndexTTS2:
         """An engine of networks that were not read from a directory; for tests and benchmarks.
 
         Args:
             networks: all on one device, the GPT in one of the precisions.
-            deepspeed, cache_bytes, max_batch: as above.
-            cuda_graphs: "auto" records decoding steps on CUDA, "off" never.
+            deepspeed, cuda_graphs, cache_bytes, max_batch, quality, fast: as above.
         """
         engine = cls.__new__(cls)
         engine.model_dir = Path("networks")
         engine.device_notice = ""
         engine._device = networks.gpt.device
         engine.precision = precision_name(networks.gpt.dtype)
-        engine._assemble(networks, deepspeed, cuda_graphs, cache_bytes, max_batch)
+        options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
+
+        def load(weights: Reduced | None, _: Networks | None) -> Networks:
+            return networks if weights is None else reduced_copy(networks, weights)
+
+        engine._open_lines(load, quality, fast, options)
         return engine
 
-    def _assemble(
-        self,
-        networks: Networks,
-        deepspeed: str,
-        cuda_graphs: str,
-        cache_bytes: int,
-        max_batch: MaxBatch,
+    def _open_lines(
+        self, load: LoadNetworks, quality: str, fast: FastClass | None, options: LineOptions
     ) -> None:
-        self._networks = networks
-        self._reference = ReferenceEncoder(networks.reference, cache_bytes)
-        slots = choose_slots(max_batch, networks.gpt)
-        if slots > 1 and deepspeed != "off":
-            log.info("DeepSpeed holds one segment at a time: it is left for max_batch=1")
-            deepspeed = "off"
-        self._decoder = CodeDecoder(networks.gpt, deepspeed, cuda_graphs)
-        policy = SchedulerPolicy.of(self._device, slots)
-        self._scheduler = Scheduler(networks, self._decoder, policy, self._reference.clear)
+        self.quality, self.fast = check_quality(quality), fast or FastClass()
+        weights = choose_weights(self.fast.weights, self._device)
+        if weights.notice:
+            log.info("the class fast keeps its weights in fp32: %s", weights.notice)
+        self._lines = Lines(load, self.quality, self.fast, weights, options)
+
+    @property
+    def _line(self) -> Line:
+        """Of the requests that do not say."""
+        return self._lines.default
 
     @property
     def networks(self) -> Networks:
         """The stages' networks, for those who measure or compare them one by one."""
-        return self._networks
+        return self._line.networks
 
     @property
     def facts(self) -> ModelFacts:
@@ -181,6 +196,16 @@ class IndexTTS2:
             model_notice=self.model_notice or None,
             sample_rate=self.sample_rate,
             emotion_text=self.supports_emotion_text,
+            quality=self.quality,
+            fast_class=self.fast_class,
+        )
+
+    @property
+    def fast_class(self) -> str:
+        """What the class "fast" saves, in a few words."""
+        config = self.networks.config
+        return self.fast.sentence(
+            str(self._lines.weights), config.s2mel.diffusion_steps, config.sampling
         )
 
     @property
@@ -191,22 +216,22 @@ class IndexTTS2:
     @property
     def deepspeed_enabled(self) -> bool:
         """Whether DeepSpeed's kernels draw the codes; turns False for good when they fail."""
-        return self._decoder.deepspeed_enabled
+        return self._line.decoder.deepspeed_enabled
 
     @property
     def cuda_graphs(self) -> bool:
         """Whether decoding steps are recorded on CUDA; turns False for good when that fails."""
-        return self._decoder.cuda_graphs
+        return self._line.decoder.cuda_graphs
 
     @property
     def max_batch(self) -> int:
         """Segments that share the model's steps at most."""
-        return self._scheduler.policy.slots
+        return self._line.scheduler.policy.slots
 
     @property
     def sample_rate(self) -> int:
         """Of all output, in Hz."""
-        return self._networks.config.s2mel.preprocess_params.sr
+        return self.networks.config.s2mel.preprocess_params.sr
 
     @property
     def model_name(self) -> str:
@@ -214,30 +239,30 @@ class IndexTTS2:
 
     @property
     def model_version(self) -> str:
-        return str(self._networks.config.version)
+        return str(self.networks.config.version)
 
     @property
     def model_notice(self) -> str:
         """What people should know about the checkpoint, in a sentence or two; mostly empty."""
-        return self._networks.config.notice
+        return self.networks.config.notice
 
     @property
     def default_sampling(self) -> SamplingOptions:
         """How codes are drawn where a request does not say."""
-        return self._networks.config.sampling
+        return self.networks.config.sampling
 
     @property
     def supports_emotion_text(self) -> bool:
         """Whether the model directory has the Qwen emotion model."""
-        return self._networks.emotion_reader.available
+        return self.networks.emotion_reader.available
 
     def cache_stats(self) -> CacheStats:
         """Hits, misses, entries and bytes of the cache of reference clips."""
-        return self._reference.cache_stats()
+        return self._lines.cache_stats()
 
     def release_memory(self) -> None:
         """Forget all reference clips, for instance when the device has run out of memory."""
-        self._reference.clear()
+        self._lines.forget_clips()
 
     def synthesize(self, request: SynthesisRequest, control: Control | None = None) -> Synthesis:
         """Speak a text.
@@ -245,6 +270,7 @@ class IndexTTS2:
         Raises:
             TextError, AudioError, EmotionTextUnavailableError: the request cannot be met.
             GenerationError: the model made nothing usable, or NaN.
+            QualityUnavailableError: the request's class could not be made ready.
             CancelledError, DeadlineExceededError: `control` said so.
         """
         return collect(self.stream(request, control))
@@ -258,25 +284,37 @@ class IndexTTS2:
                 for segment in stream:
                     play(segment.with_pause(), segment.sample_rate)
         """
-        return SpeechStream(self._scheduler, self._run(request, control), self.sample_rate)
+        return SpeechStream(*self._run(request, control), self.sample_rate)
 
     def submit(self, request: SynthesisRequest, control: Control | None = None) -> Speaking:
         """The same beside others, for a caller who drives the engine with :meth:`tick`.
 
         What goes wrong is told by the result, not raised.
         """
-        return Speaking(self._scheduler, self._run(request, control), self.sample_rate)
+        return Speaking(*self._run(request, control), self.sample_rate)
 
     def tick(self) -> bool:
         """One round of work for everything that was submitted; False where nothing is left."""
-        return self._scheduler.tick()
+        return self._lines.work()
 
     def stats(self) -> WorkStats:
         """What is being worked on, and what has been done since the start."""
-        return self._scheduler.stats()
+        return self._lines.stats()
 
-    def _run(self, request: SynthesisRequest, control: Control | None) -> SynthesisRun:
-        return SynthesisRun(request, control or Control(), self._networks, self._reference)
+    def _run(
+        self, request: SynthesisRequest, control: Control | None
+    ) -> tuple[Scheduler, SynthesisRun]:
+        """A request's state and who works on it; where its line is not to be had, the state tells
+        why."""
+        quality = request.quality or self.quality
+        failure: Exception | None = None
+        try:
+            line = self._lines.get(quality)
+        except Exception as error:
+            line, failure = self._line, error
+        run = line.run(request, control or Control())
+        run.quality, run.error = quality, failure
+        return line.scheduler, run
 
     def infer(
         self,
@@ -294,6 +332,7 @@ class IndexTTS2:
         max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
         seed: int | None = None,
         speed: float = options.SPEED.default,
+        pauses: bool = True,
         **generation: Any,
     ) -> str | tuple[int, NDArray[np.int16]]:
         """Speak a text, with the argument names of the reference implementation.
@@ -317,6 +356,7 @@ class IndexTTS2:
             max_text_tokens_per_segment: longest segment.
             seed: makes the result reproducible.
             speed: factor on the pace of the voice.
+            pauses: whether ``[pause 500ms]``, ``<break time="0.5s"/>`` and blank lines are silence.
             generation: fields of SamplingChanges; `do_sample` is ignored, as in the reference.
 
         Returns:
@@ -340,6 +380,7 @@ class IndexTTS2:
             use_random=use_random,
             seed=seed,
             speed=speed,
+            pauses=pauses,
             interval_silence=max(interval_silence, 0),
             max_text_tokens_per_segment=max_text_tokens_per_segment,
             sampling=SamplingChanges(**generation),
@@ -352,24 +393,6 @@ class IndexTTS2:
             return self.sample_rate, scaled.astype(np.int16)[:, None]
         output.write(result.waveform, result.sample_rate)
         return str(output_path)
-
-    def _warm_up(self) -> None:
-        """Load kernels, handles and plans by speaking a little."""
-        start = time.perf_counter()
-        noise = np.random.default_rng(0).standard_normal(_WARM_UP_RATE)
-        clip = ReferenceAudio((0.1 * noise).astype(np.float32), _WARM_UP_RATE)
-        request = SynthesisRequest(
-            "Hello.", clip, seed=0, sampling=SamplingChanges(max_mel_tokens=_WARM_UP_CODES)
-        )
-        # What it hears is not worth remembering.
-        forgetful = ReferenceEncoder(self._networks.reference, 0)
-        run = SynthesisRun(request, Control(), self._networks, forgetful)
-        try:
-            collect(SpeechStream(self._scheduler, run, self.sample_rate))
-        except IndexTTSError as error:
-            # Noise and a model of another language need not make speech.
-            log.info("the warm-up ended early: %s", error)
-        log.info("warmed up in %.1f s", time.perf_counter() - start)
 
 
 def _audio(source: AudioSource) -> ReferenceAudio:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from indextts.stages.semantic_gpt import SemanticGPT
+
 # Flows that take a step together on a GPU.
 _FLOW_ROWS = 8
+
+Order = Literal["first", "beside", "together"]
+"""When segments whose codes are there are brought to their end: before others are decoded; in a
+thread beside the decode, once there are several requests; or a step of each by turns."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +24,9 @@ class SchedulerPolicy:
     Attributes:
         slots: segments whose codes are drawn together at most.
         flow_rows: flows that take a step together at most.
-        finish_first: segments whose codes are there come before all others.  A processor gains
-            nothing by taking their steps together, and decodes go on with all slots full
-            afterwards; a GPU does both side by side.
+        order: see :data:`Order`.
+        step_threads: CPU threads of a decoding step; None: all.
+        threads_beside: CPU threads of what is done beside the decode.
         prefills: prefixes that are read in a round at most: everybody else waits for them.
         calm: segments that must be spoken without a lack of memory before there are more slots
             again.
@@ -28,13 +35,59 @@ class SchedulerPolicy:
 
     slots: int
     flow_rows: int
-    finish_first: bool
+    order: Order
+    step_threads: int | None = None
+    threads_beside: int = 1
     prefills: int = 4
     calm: int = 32
     attempts: int = 3
 
     @classmethod
-    def of(cls, device: torch.device, slots: int) -> SchedulerPolicy:
-        if device.type == "cuda":
-            return cls(slots, min(slots, _FLOW_ROWS), finish_first=False)
-        return cls(slots, 1, finish_first=True)
+    def of(cls, gpt: SemanticGPT, slots: int) -> SchedulerPolicy:
+        """What suits a GPT and the device that it is on.
+
+        A GPU works on everything side by side.  A processor gains nothing by taking the steps of
+        flows together.  The decoding steps of a large model keep all of its cores busy; those of a
+        small one are too short to be shared between threads, so one core decodes and the others
+        do the rest.  A request that is alone has all cores in each stage, and the same bytes each
+        time: sums in another number of threads are rounded differently.
+        """
+        if gpt.device.type == "cuda":
+            return cls(slots, min(slots, _FLOW_ROWS), "together")
+        if not gpt.gpt.is_small:
+            return cls(slots, 1, "first")
+        threads = torch.get_num_threads()
+        if threads == 1 or slots == 1:
+            return cls(slots, 1, "first", 1)
+        return cls(slots, 1, "beside", 1, threads - 1)
+
+
+class Room:
+    """How much is worked on together now: less after a failure, more again after some calm.
+
+    Args:
+        policy: says how much there is at most, and how long the calm lasts.
+
+    Attributes:
+        slots: see :class:`SchedulerPolicy`.
+        flow_rows: likewise.
+    """
+
+    def __init__(self, policy: SchedulerPolicy) -> None:
+        self._policy = policy
+        self.slots, self.flow_rows = policy.slots, policy.flow_rows
+        self._calm = 0
+
+    def halve(self, used: int) -> None:
+        """Half as much as is in use; `used`: slots, and segments that wait for one again."""
+        self.slots = max(1, min(self.slots, used) // 2)
+        self.flow_rows = max(1, self.flow_rows // 2)
+        self._calm = 0
+
+    def has_spoken(self) -> None:
+        """A segment has been spoken without a failure."""
+        self._calm += 1
+        if self._calm >= self._policy.calm:
+            self._calm = 0
+            self.slots = min(self._policy.slots, 2 * self.slots)
+            self.flow_rows = min(self._policy.flow_rows, 2 * self.flow_rows)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from indextts import options
 from indextts.errors import AudioError, CancelledError, DeadlineExceededError
+from indextts.quality import QUALITIES, Quality
 from indextts.sampling import SamplingChanges, SamplingOptions, check
 
 EMOTIONS = (
@@ -101,7 +102,9 @@ class SynthesisRequest:
         segments_per_batch: how many segments are decoded together at most.
         max_audio_seconds: a text whose speech and pauses would last longer is refused; None: any
             length.
-        sampling: how codes are drawn: changes of the model's defaults, or all options.
+        sampling: how codes are drawn: changes of the model's defaults, or all options; they take
+            precedence over what the class of quality says.
+        quality: "exact" or "fast"; None is the engine's own.
     """
 
     text: str
@@ -121,6 +124,7 @@ class SynthesisRequest:
     pauses: bool = True
     max_audio_seconds: float | None = None
     sampling: SamplingChanges | SamplingOptions = field(default_factory=SamplingChanges)
+    quality: Quality | None = None
 
     def __post_init__(self) -> None:
         sources = (self.emotion, self.emo_vector, self.emo_text)
@@ -147,6 +151,7 @@ class SynthesisRequest:
             f"normalization must be one of {', '.join(NORMALIZATIONS)}",
         )
         check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
+        check(self.quality in (None, *QUALITIES), f"quality must be one of {', '.join(QUALITIES)}")
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,7 @@ class Synthesis:
         segments: what was spoken, piece by piece.
         seconds: wall-clock time of each stage.
         warnings: sentences for the caller: unknown characters, segments cut at the bound.
+        quality: the class that it was spoken in.
     """
 
     waveform: NDArray[np.float32]
@@ -254,6 +260,7 @@ class Synthesis:
     segments: tuple[SegmentAudio, ...]
     seconds: StageSeconds
     warnings: tuple[str, ...]
+    quality: Quality = "exact"
 
     @property
     def audio_seconds(self) -> float:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from indextts.quality import Quality
 from indextts.request import SegmentAudio, StageSeconds, Synthesis
 from indextts.scheduler import Scheduler
 from indextts.stages.synthesis import SynthesisRun
@@ -24,12 +25,14 @@ class _Speech:
 
     Attributes:
         seed: repeats the result; known from the start.
+        quality: the class that it is spoken in.
         sample_rate: as above.
     """
 
     def __init__(self, scheduler: Scheduler, run: SynthesisRun, sample_rate: int) -> None:
         self._scheduler, self._run = scheduler, run
         self.seed = run.seed
+        self.quality: Quality = run.quality
         self.sample_rate = sample_rate
 
     @property
@@ -147,6 +150,7 @@ def collect(stream: SpeechStream) -> Synthesis:
         segments=segments,
         seconds=stream.seconds,
         warnings=stream.warnings,
+        quality=stream.quality,
     )
 
 

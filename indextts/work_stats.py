@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,7 @@ class WorkStats:
     flow_frames: int = 0
     flow_padding: int = 0
     out_of_memory: int = 0
+
+    def __add__(self, other: WorkStats) -> WorkStats:
+        """Those of two schedulers together."""
+        return WorkStats(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))

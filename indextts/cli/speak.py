@@ -25,6 +25,7 @@ from indextts.options import (
     SPEED,
     STREAM_QUICK_TOKENS,
 )
+from indextts.quality import QUALITIES
 from indextts.request import NORMALIZATIONS, Control, SegmentAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
 
@@ -91,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_dir(engine)
     engine.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
+    engine.add_argument(
+        "--quality",
+        default="exact",
+        choices=QUALITIES,
+        help="fast leaves out what is hard to hear (default %(default)s)",
+    )
     engine.add_argument("--deepspeed", default="auto", choices=("auto", "off"))
     engine.add_argument(
         "--normalization",
@@ -134,6 +141,9 @@ def run(args: argparse.Namespace) -> int:
         args.deepspeed,
         verbalizer=args.verbalizer,
         normalization=args.normalization,
+        quality=args.quality,
+        # It speaks once: there is no other request to spare anything.
+        warm_up=False,
     )
     if engine.model_notice:
         sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")

@@ -68,7 +68,13 @@ class AdaptiveNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with rotary positions."""
+    """Multi-head self-attention with rotary positions.
+
+    Attributes:
+        products: what queries, keys and values are multiplied in.
+    """
+
+    products = torch.float32
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
@@ -83,7 +89,8 @@ class Attention(nn.Module):
         qk = rotate(qkv[:, :, : 2 * self.heads], rotary)  # [B, T, 2H, hd]
         q, k = qk.transpose(1, 2).chunk(2, dim=1)  # [B, H, T, hd]
         v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        q, k, v = (part.to(self.products) for part in (q, k, v))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).to(x.dtype)
         result: Tensor = self.wo(y.transpose(1, 2).reshape(batch, frames, width))
         return result
 

@@ -16,11 +16,18 @@ from indextts.layers.kv_cache import KVCache, PrefixCache
 
 NORM_EPS = 1e-5
 # Numbers of rows for which weights that lie by output are best multiplied from the left.
-_TURNED_ROWS = range(8, 33)
+_TURNED_ROWS = range(4, 65)
+# Weights of a stack that stay in a processor's caches between two steps.
+_CACHED_BYTES = 64 * 2**20
 
 
 class Conv1D(nn.Module):
-    """A linear map whose weight has the shape [in, out], as in GPT-2 checkpoints."""
+    """A linear map whose weight has the shape [in, out], as in GPT-2 checkpoints.
+
+    On a processor a row's result is the same in every bit whatever rows are beside it, as long as
+    the weight lies as it has come (seen with MKL; a single row has kernels of its own and is
+    therefore doubled).
+    """
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -41,8 +48,15 @@ class Conv1D(nn.Module):
             # The weight as the left factor: other kernels, made for few columns.
             flat = torch.addmm(self.bias[:, None], self.weight.t(), rows.t()).t().contiguous()
         else:
-            flat = torch.addmm(self.bias, rows, self.weight)
+            flat = torch.addmm(self.bias, doubled(rows), self.weight)[: len(rows)]
         return flat.reshape(*x.shape[:-1], -1)
+
+
+def doubled(rows: Tensor) -> Tensor:
+    """A single row [1, D] on a processor twice, everything else as it is."""
+    if rows.dim() == 2 and len(rows) == 1 and rows.device.type == "cpu":
+        return rows.expand(2, -1)
+    return rows
 
 
 class Attention(nn.Module):
@@ -120,8 +134,17 @@ class GPT2(nn.Module):
     def blocks(self) -> list[Block]:
         return cast("list[Block]", list(self.h))
 
+    @property
+    def is_small(self) -> bool:
+        """Whether a processor keeps the weights in its caches: steps are bound by their many small
+        calls then, not by reading."""
+        layers = [module for module in self.modules() if isinstance(module, Conv1D)]
+        return 0 < sum(layer.weight.nbytes for layer in layers) < _CACHED_BYTES
+
     def suit_processor(self) -> None:
         """Lay the weights out as a processor, not a GPU, reads them best."""
+        if self.is_small:
+            return
         for module in self.modules():
             if isinstance(module, Conv1D):
                 module.lay_out_by_output()

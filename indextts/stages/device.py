@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from indextts.errors import ConfigError
+from indextts.layers.reduced import Int8Linear, Reduced
+from indextts.quality import Weights
 from indextts.stages.semantic_gpt import SemanticGPT
 
 MaxBatch = int | Literal["auto"]
@@ -56,6 +60,78 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision: fp16 needs a GPU; the CPU takes fp32 or bf16")
     return name
+
+
+@dataclass(frozen=True)
+class ChosenWeights:
+    """What the large matrices of a class are multiplied in.
+
+    Attributes:
+        format: "bf16" or "int8" on a CPU; "tf32" on CUDA, where the weights stay as they are;
+            "fp32" where nothing is saved.
+        notice: why it is not what was asked for; mostly empty.
+    """
+
+    format: Literal["fp32", "tf32", "bf16", "int8"]
+    notice: str = ""
+
+    @property
+    def reduced(self) -> Reduced | None:
+        """The format of weights that are changed when they are loaded."""
+        return self.format if self.format in ("bf16", "int8") else None
+
+    def __str__(self) -> str:
+        match self.format:
+            case "tf32":
+                return "TF32 in flow and vocoder"
+            case "fp32":
+                return f"fp32 ({self.notice})" if self.notice else "fp32"
+        return f"{self.format} matrices"
+
+
+def choose_weights(wanted: Weights, device: torch.device) -> ChosenWeights:
+    """The format that the fast class has on a device.
+
+    "auto" on a CPU is bf16 where there are instructions for it, else int8 where there are those,
+    else float32.  Without them bf16 is emulated, and int8 products overflow: what is asked for
+    and cannot be had is float32.
+    """
+    if wanted == "fp32":
+        return ChosenWeights("fp32")
+    if device.type == "cuda":
+        return ChosenWeights("tf32")
+    for name, has in (("bf16", _multiplies_bf16), ("int8", _multiplies_int8)):
+        if wanted in ("auto", name) and has():
+            return ChosenWeights("bf16" if name == "bf16" else "int8")
+    lacking = {"bf16": "AVX512_BF16 or AMX", "int8": "VNNI"}.get(wanted, "VNNI, AVX512_BF16 or AMX")
+    return ChosenWeights("fp32", f"this processor has no {lacking}")
+
+
+def _multiplies_bf16() -> bool:
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def _multiplies_int8() -> bool:
+    able = torch.cpu.get_capabilities()
+    if not (able.get("avx512_vnni") or able.get("avx_vnni") or able.get("amx_int8")):
+        return False
+    # oneDNN can be kept from these instructions (ONEDNN_MAX_CPU_ISA); sums of large products then
+    # overflow.
+    ones = torch.ones(32, 32)
+    return bool(((Int8Linear(ones, None)(ones) - 32).abs() < 1).all())
+
+
+@contextmanager
+def tf32_products() -> Iterator[None]:
+    """Products of float32 on CUDA are taken in TF32 inside; for one thread at a time."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def choose_slots(wanted: MaxBatch, gpt: SemanticGPT) -> int:

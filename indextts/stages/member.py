@@ -6,7 +6,7 @@ scheduler's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class Utterance:
         speed: pace of the voice.
         condition: float32 [N + 2, D], the GPT's conditioning rows.
         prompt: what the acoustic model continues.
+        diffusion_steps: from noise to mel.
         count: of its segments.
     """
 
@@ -44,6 +45,7 @@ class Utterance:
     speed: float
     condition: Tensor
     prompt: PromptCondition
+    diffusion_steps: int
     count: int
 
 
@@ -115,6 +117,7 @@ class Member:
             EmptyGenerationError: there are none, for the second time.
         """
         self.slot = None
+        made = self._until_start(made)
         if self._first is None and self._is_short(made):
             self._first = made
             return
@@ -150,6 +153,7 @@ class Member:
             one.networks.codec.embed(self._codes[None])[0],
             one.prompt,
             lambda frames: normal(seed, (1, bands, frames), acoustic.device),
+            steps=one.diffusion_steps,
             speed=one.speed,
         )
 
@@ -169,6 +173,15 @@ class Member:
             truncated=self._made.truncated,
             too_few_of=self._least if self._too_few else None,
         )
+
+    def _until_start(self, made: Generated) -> Generated:
+        """Nothing forbids that START is drawn, which the codec does not have: it ends the codes as
+        STOP does (codec_and_speaker.md 1.3)."""
+        foreign = made.codes >= self._utterance.networks.codec.codebook_size  # [n]
+        if not foreign.any():
+            return made
+        first = int(foreign.int().argmax())
+        return replace(made, codes=made.codes[:first], truncated=False)
 
     def _is_short(self, made: Generated) -> bool:
         return len(made.codes) < self._least and not made.truncated

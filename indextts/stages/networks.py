@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from indextts.config import ModelConfig, load_model_config
+from indextts.layers.reduced import Reduced
 from indextts.layers.rep_codec import RepCodec
 from indextts.model_files import ModelFiles, resolve_model_files
 from indextts.request import Normalization
@@ -18,6 +20,7 @@ from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.device import PRECISIONS
 from indextts.stages.emotion import EmotionMatrix, load_emotion_matrix
 from indextts.stages.emotion_text import EmotionReader
+from indextts.stages.reduction import Reduction, with_own_modules
 from indextts.stages.reference import ReferenceNetworks
 from indextts.stages.semantic_codec import load_semantic_codec
 from indextts.stages.semantic_features import load_semantic_features
@@ -51,8 +54,17 @@ def load_networks(
     precision: str,
     verbalizer: str,
     normalization: Normalization = "natural",
+    weights: Reduced | None = None,
+    beside: Networks | None = None,
 ) -> Networks:
     """Read a model directory.
+
+    Args:
+        model_dir: the directory.
+        device, precision, verbalizer, normalization: see :class:`indextts.infer_v2.IndexTTS2`.
+        weights: format of large matrices; None leaves them as they are.
+        beside: networks of the same directory on the same device with other such weights, which
+            lend what is equal.
 
     Raises:
         ModelFileError: a file is missing, damaged or of another model.
@@ -61,9 +73,23 @@ def load_networks(
     start = time.perf_counter()
     config = load_model_config(model_dir / "config.yaml")
     files = resolve_model_files(model_dir, config)
-    gpt, conditioner = _load_gpt(files, config, device, PRECISIONS[precision])
-    codec = load_semantic_codec(files.semantic_codec, config.semantic_codec, device)
+    reduction = Reduction(weights)
+    # Each is reduced before the next one is read, so that both need never be held in full.
+    gpt = _load_gpt(files, config, device, PRECISIONS[precision], reduction)
+    features = load_semantic_features(files.w2v_bert, files.w2v_stat, config.semantic_layer, device)
+    reduction.features(features)
     acoustic = load_acoustic_model(files.s2mel, config.s2mel, device)
+    reduction.acoustic(acoustic)
+    vocoder = load_vocoder(files.bigvgan_checkpoint, files.bigvgan_config, device)
+    reduction.vocoder(vocoder)
+    conditioner = _load_conditioner(files, config, device)
+    reduction.conditioner(conditioner)
+    if beside is not None:
+        reference = replace(
+            beside.reference, features=features, acoustic=acoustic, conditioner=conditioner
+        )
+        return replace(beside, gpt=gpt, reference=reference, vocoder=vocoder)
+    codec = load_semantic_codec(files.semantic_codec, config.semantic_codec, device)
     networks = Networks(
         config=config,
         text=load_text_front_end(
@@ -76,9 +102,7 @@ def load_networks(
         ),
         gpt=gpt,
         reference=ReferenceNetworks(
-            features=load_semantic_features(
-                files.w2v_bert, files.w2v_stat, config.semantic_layer, device
-            ),
+            features=features,
             codec=codec,
             style=load_speaker_style(files.campplus, config.s2mel.style_encoder, device),
             conditioner=conditioner,
@@ -86,7 +110,7 @@ def load_networks(
             preprocess=config.s2mel.preprocess_params,
         ),
         codec=codec,
-        vocoder=load_vocoder(files.bigvgan_checkpoint, files.bigvgan_config, device),
+        vocoder=vocoder,
         emotions=load_emotion_matrix(files.spk_matrix, files.emo_matrix, config.emo_num, device),
         emotion_reader=EmotionReader(files.qwen, device),
     )
@@ -94,15 +118,48 @@ def load_networks(
     return networks
 
 
+def reduced_copy(networks: Networks, weights: Reduced) -> Networks:
+    """The same with large matrices in another format; all else is shared."""
+    reduction = Reduction(weights)
+    gpt = with_own_modules(networks.gpt)
+    reduction.gpt(gpt)
+    features = copy.copy(networks.reference.features)
+    features.encoder = with_own_modules(features.encoder)
+    reduction.features(features)
+    acoustic = with_own_modules(networks.reference.acoustic)
+    reduction.acoustic(acoustic)
+    vocoder = Vocoder(with_own_modules(networks.vocoder.model), networks.vocoder.window)
+    reduction.vocoder(vocoder)
+    conditioner = with_own_modules(networks.reference.conditioner)
+    reduction.conditioner(conditioner)
+    reference = replace(
+        networks.reference, features=features, acoustic=acoustic, conditioner=conditioner
+    )
+    return replace(networks, gpt=gpt, reference=reference, vocoder=vocoder)
+
+
 def _load_gpt(
-    files: ModelFiles, config: ModelConfig, device: torch.device, dtype: torch.dtype
-) -> tuple[SemanticGPT, ReferenceConditioner]:
-    state = read_state_dict(files.gpt, unwrap=("model",))
+    files: ModelFiles,
+    config: ModelConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    reduction: Reduction,
+) -> SemanticGPT:
     with skeleton():
-        gpt, conditioner = SemanticGPT(config.gpt), ReferenceConditioner(config.gpt)
+        gpt = SemanticGPT(config.gpt)
+    state = read_state_dict(files.gpt, unwrap=("model",))
     load_into(gpt, state, files.gpt, dtype=dtype, device=device)
+    reduction.gpt(gpt)
     if device.type == "cpu":
-        gpt.gpt.suit_processor()
+        gpt.suit_processor()
+    return gpt
+
+
+def _load_conditioner(
+    files: ModelFiles, config: ModelConfig, device: torch.device
+) -> ReferenceConditioner:
+    with skeleton():
+        conditioner = ReferenceConditioner(config.gpt)
     # The clips are read once and kept: full precision costs nothing there.
-    load_into(conditioner, state, files.gpt, device=device)
-    return gpt, conditioner
+    load_into(conditioner, read_state_dict(files.gpt, unwrap=("model",)), files.gpt, device=device)
+    return conditioner

@@ -19,7 +19,7 @@ from indextts.stages.acoustic import AcousticModel, PromptCondition
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.speaker_style import SpeakerStyle
-from indextts.utils.lru import ByteLRU, CacheStats
+from indextts.utils.lru import ByteLRU
 from indextts.utils.mel import mel_spectrogram
 from indextts.utils.resample import emotion_signal, speaker_signal, to_16k
 
@@ -56,30 +56,47 @@ class ReferenceNetworks:
     preprocess: PreprocessConfig
 
 
-class ReferenceEncoder:
-    """Clips in, conditioning out, through a cache of `cache_bytes`."""
+ReferenceCache = ByteLRU[tuple[str, str, str], Voice | Tensor]
+"""What is remembered of clips, by encoder, path and content."""
 
-    def __init__(self, networks: ReferenceNetworks, cache_bytes: int) -> None:
-        self._networks = networks
-        self._cache: ByteLRU[tuple[str, str], Voice | Tensor] = ByteLRU(cache_bytes, _bytes)
+
+class ReferenceEncoder:
+    """Clips in, conditioning out, through a cache.
+
+    Args:
+        networks: that read the clips.
+        cache: what is remembered; encoders with a `name` each may share one.
+        name: of this encoder.
+        prompt_seconds: what the acoustic model reads of a clip at most: its end, which is next to
+            the speech; None: all.
+    """
+
+    def __init__(
+        self,
+        networks: ReferenceNetworks,
+        cache: ReferenceCache,
+        name: str = "",
+        prompt_seconds: float | None = None,
+    ) -> None:
+        self._networks, self._cache, self._name = networks, cache, name
+        self._prompt_frames: int | None = None
+        if prompt_seconds is not None:
+            rate, hop = networks.preprocess.sr, networks.preprocess.spect_params.hop_length
+            self._prompt_frames = max(1, round(prompt_seconds * rate / hop))
 
     def voice(self, clip: ReferenceAudio) -> Voice:
         """What the speaker's clip gives; raises AudioError when the clip cannot be used."""
-        voice = self._cache.get_or_make(("voice", clip.digest), lambda: self._voice(clip))
+        key = (self._name, "voice", clip.digest)
+        voice = self._cache.get_or_make(key, lambda: self._voice(clip))
         assert isinstance(voice, Voice)
         return voice
 
     def emotion(self, clip: ReferenceAudio) -> Tensor:
         """Emotion vector [1, D] of a clip by the emotion path; raises AudioError likewise."""
-        vector = self._cache.get_or_make(("emotion", clip.digest), lambda: self._emotion(clip))
+        key = (self._name, "emotion", clip.digest)
+        vector = self._cache.get_or_make(key, lambda: self._emotion(clip))
         assert isinstance(vector, Tensor)
         return vector
-
-    def cache_stats(self) -> CacheStats:
-        return self._cache.stats()
-
-    def clear(self) -> None:
-        self._cache.clear()
 
     @torch.inference_mode()
     def _voice(self, clip: ReferenceAudio) -> Voice:
@@ -94,11 +111,25 @@ class ReferenceEncoder:
         return Voice(
             latents=n.conditioner.voice(features),
             emotion=n.conditioner.emotion(features),
-            prompt=PromptCondition(
-                condition=n.acoustic.prompt_condition(quantized, mel.shape[2]),
-                mel=mel,
-                style=n.style(wave16),
+            prompt=self._cut(
+                PromptCondition(
+                    condition=n.acoustic.prompt_condition(quantized, mel.shape[2]),
+                    mel=mel,
+                    style=n.style(wave16),
+                )
             ),
+        )
+
+    def _cut(self, prompt: PromptCondition) -> PromptCondition:
+        """The part of a clip that the acoustic model reads."""
+        frames = self._prompt_frames
+        if frames is None or prompt.mel.shape[2] <= frames:
+            return prompt
+        # Copies: a view would keep the whole in the cache.
+        return PromptCondition(
+            condition=prompt.condition[:, -frames:].clone(),
+            mel=prompt.mel[..., -frames:].clone(),
+            style=prompt.style,
         )
 
     @torch.inference_mode()
@@ -111,6 +142,11 @@ class ReferenceEncoder:
 def _check_finite(*tensors: Tensor) -> None:
     if not all(bool(tensor.isfinite().all()) for tensor in tensors):
         raise AudioError("the clip gives features that are not finite; try another recording")
+
+
+def reference_cache(max_bytes: int) -> ReferenceCache:
+    """An empty cache for encoders, bounded in bytes."""
+    return ByteLRU(max_bytes, _bytes)
 
 
 def _bytes(value: Voice | Tensor) -> int:

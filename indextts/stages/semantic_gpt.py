@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from indextts.config import GPTConfig
 from indextts.errors import TextError
-from indextts.layers.gpt2 import GPT2
+from indextts.layers.gpt2 import GPT2, doubled
 
 
 class PositionTable(nn.Module):
@@ -83,9 +83,17 @@ class SemanticGPT(nn.Module):
         index = position + (position > 0).long()
         return self.mel_embedding(tokens) + self.mel_pos_embedding.emb(index)
 
+    def suit_processor(self) -> None:
+        """Lay the weights out as a processor, not a GPU, reads them best."""
+        self.gpt.suit_processor()
+        if self.gpt.is_small:
+            # As in the blocks: a row's scores do not depend on the rows beside it.
+            self.mel_head.weight.data = self.mel_head.weight.data.t().contiguous().t()
+
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states [..., D] of the stack -> float32 scores [..., V]."""
-        return self.mel_head(self.final_norm(hidden)).float()
+        normed = self.final_norm(hidden)
+        return self.mel_head(doubled(normed))[: len(hidden)].float()
 
     def latents(
         self,

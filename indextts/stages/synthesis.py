@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from indextts.errors import AudioError, RequestError
+from indextts.quality import FastClass, Quality
 from indextts.request import (
     Control,
     Progress,
@@ -45,10 +46,12 @@ class SynthesisRun:
     Args:
         request: what to speak.
         control: cancellation, deadline, progress.
-        networks, reference: the engine's.
+        networks, reference: those of its class.
+        fast: what its class saves; None: nothing, it is exact.
 
     Attributes:
         seed: repeats the result.
+        quality: its class.
         warnings: sentences for the caller, so far.
         clock: seconds of the stages.
         members: begun and not spoken yet.
@@ -62,15 +65,21 @@ class SynthesisRun:
         control: Control,
         networks: Networks,
         reference: ReferenceEncoder,
+        fast: FastClass | None = None,
     ) -> None:
         self.request = request
+        self.quality: Quality = "exact" if fast is None else "fast"
         self.seed = draw_seed() if request.seed is None else request.seed
         self.warnings: list[str] = []
         self.clock = StageClock(networks.gpt.device)
         self.members: list[Member] = []
         self.ready: deque[SegmentAudio] = deque()
         self.error: Exception | None = None
-        self._sampling = request.sampling.over(networks.config.sampling)
+        sampling, steps = networks.config.sampling, networks.config.s2mel.diffusion_steps
+        self._sampling = request.sampling.over(
+            sampling if fast is None else fast.sampling(sampling)
+        )
+        self._diffusion_steps = steps if fast is None else fast.steps(steps)
         self._control = control
         self._networks = networks
         self._reference = reference
@@ -135,6 +144,7 @@ class SynthesisRun:
             speed=self.request.speed,
             condition=condition,
             prompt=voice.prompt,
+            diffusion_steps=self._diffusion_steps,
             count=len(text.segments),
         )
 

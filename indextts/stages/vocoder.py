@@ -67,6 +67,11 @@ class Vocoder:
         self._window = window
 
     @property
+    def window(self) -> int | None:
+        """As given."""
+        return self._window
+
+    @property
     def model(self) -> BigVGAN:
         """The generator."""
         return self._model

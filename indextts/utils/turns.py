@@ -14,6 +14,11 @@ class Turns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._worker: int | None = None
+        self._works: list[Callable[[], None]] = []
+
+    def add(self, work: Callable[[], None]) -> None:
+        """Let `work` be done in every turn from now on."""
+        self._works.append(work)
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -24,18 +29,22 @@ class Turns:
         finally:
             self._leave()
 
-    def until(self, done: Callable[[], bool], work: Callable[[], None]) -> None:
-        """Return once `done`: by `work` of this thread's or of others'.
+    def work(self) -> None:
+        """One turn."""
+        with self.taken():
+            self._work()
 
-        Args:
-            done: changes in turns only.
-            work: what to do in a turn.
-        """
+    def until(self, done: Callable[[], bool]) -> None:
+        """Return once `done`, which changes in turns only: by turns of this thread's or others'."""
         while self._take(done):
             try:
-                work()
+                self._work()
             finally:
                 self._leave()
+
+    def _work(self) -> None:
+        for work in tuple(self._works):
+            work()
 
     def _take(self, done: Callable[[], bool]) -> bool:
         """Wait for the turn; False where that is not needed any more."""

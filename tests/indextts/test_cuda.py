@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
@@ -16,6 +17,10 @@ from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import noise
 from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.session import NativeSession
+from indextts.stages.flow_matching import FlowGroup
+from indextts.stages.semantic_features import SemanticFeatures
+from indextts.stages.semantic_gpt import SemanticGPT
+from indextts.stages.vocoder import Vocoder
 from tests.indextts.pretend_cuda import PretendCuda
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -63,9 +68,9 @@ def test_the_second_gpu_speaks_the_codes_of_the_cpu(
     assert engine.device_notice == ""
     assert gpu.replays > replays
     assert not gpu.device_waits
-    on_cpu = IndexTTS2(tiny_model_dir, device="cpu", precision="fp32")
+    on_cpu = IndexTTS2(tiny_model_dir, device="cpu", precision="fp32", warm_up=False)
     if precision != "fp32":
-        on_cpu._networks.gpt.to(engine._networks.gpt.dtype)
+        on_cpu.networks.gpt.to(engine.networks.gpt.dtype)
     assert codes(result) == codes(on_cpu.synthesize(request))
     assert not on_cpu.cuda_graphs
 
@@ -103,3 +108,42 @@ def test_threads_share_an_engine(gpu: PretendCuda, tiny_model_dir: Path, max_bat
             assert together[index].waveform.tobytes() == one.waveform.tobytes()
         np.testing.assert_allclose(together[index].waveform, one.waveform, atol=1e-3)
     assert engine.cuda_graphs
+
+
+def test_the_fast_class_multiplies_flow_and_vocoder_in_tf32_and_nothing_else(
+    gpu: PretendCuda, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cuda", max_batch=2, cuda_graphs="off")
+    seen: dict[str, set[tuple[bool, bool]]] = {}
+
+    def spy(owner: type, name: str) -> None:
+        own = getattr(owner, name)
+
+        def watched(*args: object, **named: object) -> object:
+            flags = (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+            seen.setdefault(owner.__name__, set()).add(flags)
+            return own(*args, **named)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    spy(FlowGroup, "step")
+    spy(Vocoder, "waveform")
+    spy(SemanticGPT, "logits")
+    spy(SemanticGPT, "latents")
+    spy(SemanticFeatures, "__call__")
+    exactly, roughly = (False, False), (True, True)
+    engine.synthesize(REQUEST)
+    parts = {"FlowGroup", "Vocoder", "SemanticGPT", "SemanticFeatures"}
+    assert seen == {part: {exactly} for part in parts}
+    seen.clear()
+    # Both at once: their rounds take turns.
+    both = [engine.submit(replace(REQUEST, quality=quality)) for quality in ("fast", "exact")]
+    while engine.tick():
+        pass
+    assert all(one.ended and one.error is None for one in both)
+    assert seen["FlowGroup"] == seen["Vocoder"] == {exactly, roughly}
+    assert seen["SemanticGPT"] == seen["SemanticFeatures"] == {exactly}
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert engine.facts.fast_class == "TF32 in flow and vocoder, 4 diffusion steps, 3 beams"
+    lines = engine._lines
+    assert lines.get("fast").networks is lines.get("exact").networks, "no weight is held twice"

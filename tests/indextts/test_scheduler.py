@@ -46,7 +46,10 @@ def clips() -> list[ReferenceAudio]:
 
 @pytest.fixture(scope="module")
 def engine(tiny_model_dir: Path) -> IndexTTS2:
-    return IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
+    engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
+    # As with several cores, however many the tests have.
+    engine._line.scheduler.policy = SchedulerPolicy(4, 1, "beside", 1)
+    return engine
 
 
 def request(clips: list[ReferenceAudio], number: int) -> SynthesisRequest:
@@ -103,14 +106,13 @@ def alone(engine: IndexTTS2, clips: list[ReferenceAudio]) -> Alone:
 
 
 def nothing_is_left(engine: IndexTTS2) -> None:
-    stats, scheduler = engine.stats(), engine._scheduler
+    stats, scheduler = engine.stats(), engine._line.scheduler
     assert (stats.runs, stats.decoding, stats.flowing, stats.voicing) == (0, 0, 0, 0)
-    assert not scheduler._owners
+    assert scheduler._roster.is_clear
+    assert scheduler._beside.free
     assert not list(scheduler._places)
     assert not scheduler._batch.slots
     assert not scheduler._flows._groups
-    assert not scheduler._last_served
-    assert not scheduler._failures
 
 
 def work_through(
@@ -136,7 +138,7 @@ def work_through(
 def test_company_changes_nothing(
     engine: IndexTTS2, clips: list[ReferenceAudio], alone: Alone, at_once: int
 ) -> None:
-    numbers = list(range(24))
+    numbers = list(range(2 * KINDS))
     made = work_through(engine, numbers, at_once, clips)
     for number in numbers:
         assert len(made[number]) == len(alone(number))
@@ -165,8 +167,8 @@ def test_flows_that_share_their_steps_sound_the_same(
 ) -> None:
     """As a GPU works: flows in groups, beside the decode."""
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
-    engine._scheduler.policy = SchedulerPolicy(4, rows, finish_first=False)
-    engine._scheduler._flows = FlowQueue(engine.networks.reference.acoustic, rows)
+    engine._line.scheduler.policy = SchedulerPolicy(4, rows, "together")
+    engine._line.scheduler._room.flow_rows = rows
     groups: list[int] = []
     step = FlowQueue.step
 
@@ -222,7 +224,7 @@ class Caller:
 
 ARRIVALS = st.lists(
     st.one_of(
-        st.tuples(st.just("submit"), st.integers(0, 35)),
+        st.tuples(st.just("submit"), st.integers(0, 2 * KINDS - 1)),
         st.tuples(st.sampled_from(["cancel", "close", "fail", "late"]), st.integers(0, 3)),
         st.tuples(st.just("tick"), st.integers(1, 25)),
     ),
@@ -300,8 +302,8 @@ def test_a_failed_step_is_taken_again_with_fewer(
     nothing_is_left(engine)
     monkeypatch.undo()
     assert engine.stats().slots == 1
-    for _ in range(5):
-        work_through(engine, list(range(12)), 4, clips)
+    engine._scheduler.policy = replace(engine._scheduler.policy, calm=4)
+    work_through(engine, list(range(12)), 4, clips)
     assert engine.stats().slots == 4
 
 
@@ -326,7 +328,7 @@ def test_what_fails_alone_fails_alone(
         assert speaking[number].error is None
         alone.check(number, speaking[number].take())
     nothing_is_left(engine)
-    engine._scheduler._slots = 4
+    engine._line.scheduler._room.slots = 4
 
 
 def test_noise_in_one_voice_reaches_nobody_else(
@@ -478,9 +480,9 @@ def test_another_decoder_stands_in_for_deepspeed(
     tiny_model_dir: Path, clips: list[ReferenceAudio], alone: Alone
 ) -> None:
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=1)
-    decoder = engine._decoder
+    decoder = engine._line.decoder
     decoder._deepspeed = partial(Crashing, decoder.model)
-    engine._scheduler._batch = decoder.open_batch()
+    engine._line.scheduler._batch = decoder.open_batch()
     assert engine.facts.deepspeed_enabled
     alone.check(0, list(engine.stream(request(clips, 0))))
     assert not engine.facts.deepspeed_enabled

@@ -56,7 +56,7 @@ def test_the_engine_hears_what_the_trainings_heard(
     export_model(trained_run, setting.recipe, trained_run.model)
     engine = IndexTTS2(trained_run.model, device="cpu")
     item = setting.train.items[0]
-    heard = engine._reference.voice(read_audio(trained_run.audio(item.name)))
+    heard = engine._line.reference.voice(read_audio(trained_run.audio(item.name)))
     style = load_cache(trained_run, "styles", "style")[item.name]
     torch.testing.assert_close(heard.style[0], style, atol=0.05, rtol=0.05)
     torch.testing.assert_close(heard.prompt.mel[0], item.mel.float(), atol=0.02, rtol=0.01)

@@ -14,7 +14,7 @@ from benchmarks.gpu_check.workloads import Workload, request_of
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.networks import Networks
-from indextts.stages.reference import ReferenceEncoder
+from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.seeds import generator, normal
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def _stages(peak: Peak, bench: Bench, networks: Networks) -> None:
     device, count = bench.device, bench.pick(500, 12)
     acoustic, gpt = networks.reference.acoustic, networks.gpt
     clip = speech(bench.seed, bench.pick(15.0, 1.0))
-    encoder = ReferenceEncoder(networks.reference, 0)
+    encoder = ReferenceEncoder(networks.reference, reference_cache(0))
     voice = peak.of("reference, 15 s", partial(encoder.voice, clip))
     condition = networks.reference.conditioner.condition(voice.latents, voice.emotion)[0]
     text = torch.arange(3, 43, device=device)

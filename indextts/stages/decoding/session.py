@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from indextts.layers.kv_cache import ALIGNMENT, KVCache, aligned
+from indextts.layers.kv_cache import KVCache, aligned
 from indextts.stages.semantic_gpt import SemanticGPT
 
 
@@ -134,12 +134,14 @@ class NativeSession(DecodeSession):
     Attributes:
         first_window, window_step: generated positions that the cache has room for at first, and
             by which it grows; what is unused of them costs attention over masked positions.
-        position_step: all positions, prefixes included, are a multiple of it.
+        position_step: all positions, prefixes included, are a multiple of it; of 16, so that a
+            processor adds a row's positions up in the same order however many are masked behind
+            them.
     """
 
     first_window = 64
     window_step = 128
-    position_step = ALIGNMENT
+    position_step = 16
 
     def __init__(self, model: SemanticGPT, prefixes: Sequence[Tensor] = (), beams: int = 1) -> None:
         self._model = model

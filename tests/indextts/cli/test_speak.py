@@ -11,6 +11,7 @@ import pytest
 import soundfile as sf
 
 from indextts.cli import main, speak
+from indextts.errors import ConfigError
 from indextts.options import OPTIONS, Option
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -204,3 +205,22 @@ def test_a_missing_model_says_how_to_get_it(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert f"indextts download --dir {model}" in error
+
+
+def test_the_class_goes_to_the_engine(
+    speaker: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    class Engine:
+        def __init__(self, *_: object, quality: str, **__: object) -> None:
+            asked.append(quality)
+            raise ConfigError("enough seen")
+
+    monkeypatch.setattr("indextts.infer_v2.IndexTTS2", Engine)
+    arguments = ["Hello.", "--speaker", str(speaker), "-q"]
+    assert main(arguments) == main([*arguments, "--quality", "fast"]) == 1
+    assert asked == ["exact", "fast"]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--quality", "best"])
+    assert "invalid choice: 'best'" in capsys.readouterr().err

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from indextts.layers.gpt2 import GPT2, Conv1D
+from indextts.layers import gpt2
+from indextts.layers.gpt2 import GPT2, Conv1D, doubled
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 8, 12, 32, 33, 100])
@@ -27,8 +28,13 @@ def test_the_layout_changes_no_result(rows: int) -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_a_model_is_laid_out_whole() -> None:
+def test_a_large_model_is_laid_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     model = GPT2(16, 2, 3).requires_grad_(False)
+    assert model.is_small
+    model.suit_processor()
+    assert all(block.mlp.c_fc.weight.is_contiguous() for block in model.blocks)
+    monkeypatch.setattr(gpt2, "_CACHED_BYTES", 1000)
+    assert not model.is_small
     model.suit_processor()
     layers = [module for module in model.modules() if isinstance(module, Conv1D)]
     assert len(layers) == 12
@@ -36,3 +42,10 @@ def test_a_model_is_laid_out_whole() -> None:
     assert {name: tuple(value.shape) for name, value in model.state_dict().items()} == {
         name: tuple(value.shape) for name, value in GPT2(16, 2, 3).state_dict().items()
     }
+
+
+def test_a_single_row_is_doubled_on_a_processor() -> None:
+    assert doubled(torch.zeros(1, 8)).shape == (2, 8)
+    assert doubled(torch.zeros(3, 8)).shape == (3, 8)
+    assert doubled(torch.zeros(1, 5, 8)).shape == (1, 5, 8)
+    assert doubled(torch.zeros(1, 8, device="meta")).shape == (1, 8)
