@@ -113,10 +113,9 @@ def _peak_bytes() -> int:
 
 
 def compare(heard: Sequence[Heard], alone: dict[int, Heard]) -> tuple[str, bool]:
-    """How many answers are those that were given alone, and whether all are."""
-    codes = sum(one.codes == alone[one.number].codes for one in heard)
-    sounds = 0
-    worst = 0.0
+    """How many answers are those that were given alone, which are not, and whether all are."""
+    others = sorted(one.number for one in heard if one.codes != alone[one.number].codes)
+    codes, sounds, worst = len(heard) - len(others), 0, 0.0
     for one in heard:
         other = alone[one.number].samples
         if len(other) == len(one.samples):
@@ -124,6 +123,8 @@ def compare(heard: Sequence[Heard], alone: dict[int, Heard]) -> tuple[str, bool]
             worst = max(worst, apart)
             sounds += apart <= TOLERANCE
     text = f"codes {codes}/{len(heard)}, sound {sounds}/{len(heard)} (most {worst:.1e})"
+    if others:
+        text += f"; other codes: {', '.join(map(str, others))}"
     return text, codes == sounds == len(heard)
 
 

@@ -160,7 +160,7 @@ class Lines:
         scheduler = Scheduler(
             networks,
             decoder,
-            SchedulerPolicy.of(networks.gpt.device, slots),
+            SchedulerPolicy.of(networks.gpt, slots),
             self._cache.clear,
             tf32_products if fast is not None and self.weights.format == "tf32" else nullcontext,
             self._turns,

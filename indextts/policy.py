@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
+from indextts.stages.semantic_gpt import SemanticGPT
+
 # Flows that take a step together on a GPU.
 _FLOW_ROWS = 8
+
+Order = Literal["first", "beside", "together"]
+"""When segments whose codes are there are brought to their end: before others are decoded; in a
+thread beside the decode, once there are several requests; or a step of each by turns."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +24,9 @@ class SchedulerPolicy:
     Attributes:
         slots: segments whose codes are drawn together at most.
         flow_rows: flows that take a step together at most.
-        finish_first: segments whose codes are there come before all others.  A processor gains
-            nothing by taking their steps together, and decodes go on with all slots full
-            afterwards; a GPU does both side by side.
+        order: see :data:`Order`.
+        step_threads: CPU threads of a decoding step; None: all.
+        threads_beside: CPU threads of what is done beside the decode.
         prefills: prefixes that are read in a round at most: everybody else waits for them.
         calm: segments that must be spoken without a lack of memory before there are more slots
             again.
@@ -28,13 +35,28 @@ class SchedulerPolicy:
 
     slots: int
     flow_rows: int
-    finish_first: bool
+    order: Order
+    step_threads: int | None = None
+    threads_beside: int = 1
     prefills: int = 4
     calm: int = 32
     attempts: int = 3
 
     @classmethod
-    def of(cls, device: torch.device, slots: int) -> SchedulerPolicy:
-        if device.type == "cuda":
-            return cls(slots, min(slots, _FLOW_ROWS), finish_first=False)
-        return cls(slots, 1, finish_first=True)
+    def of(cls, gpt: SemanticGPT, slots: int) -> SchedulerPolicy:
+        """What suits a GPT and the device that it is on.
+
+        A GPU works on everything side by side.  A processor gains nothing by taking the steps of
+        flows together.  The decoding steps of a large model keep all of its cores busy; those of a
+        small one are too short to be shared between threads, so one core decodes and the others
+        do the rest.  A request that is alone has all cores in each stage, and the same bytes each
+        time: sums in another number of threads are rounded differently.
+        """
+        if gpt.device.type == "cuda":
+            return cls(slots, min(slots, _FLOW_ROWS), "together")
+        if not gpt.gpt.is_small:
+            return cls(slots, 1, "first")
+        threads = torch.get_num_threads()
+        if threads == 1 or slots == 1:
+            return cls(slots, 1, "first", 1)
+        return cls(slots, 1, "beside", 1, threads - 1)

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
 
+from indextts.pieces import Beside, Piece
 from indextts.policy import SchedulerPolicy
+from indextts.roster import Roster
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.lane import Generated, Slot
 from indextts.stages.flow_queue import FlowQueue
-from indextts.stages.member import Member
+from indextts.stages.member import Member, Spoken
 from indextts.stages.networks import Networks
 from indextts.stages.places import Places
 from indextts.stages.synthesis import SynthesisRun
+from indextts.utils.cpu_threads import cpu_threads
 from indextts.utils.device_errors import is_out_of_memory, poisons_device, release_memory
 from indextts.utils.turns import Turns
 from indextts.work_stats import WorkStats
@@ -54,17 +57,14 @@ class Scheduler:
         self.policy = policy
         self._decoder, self._free_memory, self._products = decoder, free_memory, products
         self._turns = turns or Turns()
-        self._runs: list[SynthesisRun] = []
+        self._roster = Roster()
         self._abandoned: deque[SynthesisRun] = deque()
         self._batch, self._slots = decoder.open_batch(), policy.slots
-        self._owners: dict[Member, SynthesisRun] = {}
         self._decoding: dict[Slot, Member] = {}
         self._places = Places()
         self._flows = FlowQueue(networks.reference.acoustic, policy.flow_rows)
-        self._failures: dict[SynthesisRun, int] = {}
-        self._last_served: dict[SynthesisRun, int] = {}
-        self._served = self._calm = 0
-        self._gpt_steps = self._codes = self._out_of_memory = 0
+        self._beside = Beside(policy.threads_beside)
+        self._calm = self._gpt_steps = self._codes = self._out_of_memory = 0
         self._turns.add(self._round)
 
     # -- for callers, from any thread ----------------------------------------------------
@@ -72,7 +72,7 @@ class Scheduler:
     def submit(self, run: SynthesisRun) -> None:
         """Take a request in; its segments become ready while anybody drives."""
         if not run.ended:
-            self._runs.append(run)
+            self._roster.runs.append(run)
 
     def drop(self, run: SynthesisRun) -> None:
         """End a request; harmless after its end."""
@@ -86,7 +86,7 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self._runs)
+        return bool(self._roster.runs)
 
     def wait(self, run: SynthesisRun) -> None:
         """Drive, or let others do so, until a segment of the request is ready or it has ended."""
@@ -96,7 +96,7 @@ class Scheduler:
         """A snapshot; from another thread than the driver's it may be a step old."""
         flows = self._flows.counts
         return WorkStats(
-            runs=len(self._runs),
+            runs=len(self._roster.runs),
             slots=self._slots,
             waiting=len(self._places.again) + len(self._places.decoded),
             decoding=len(self._decoding),
@@ -117,10 +117,14 @@ class Scheduler:
         try:
             self._ask()
             self._prepare()
-            busy = self._finish_oldest() if self.policy.finish_first else self._finish_all()
-            if not (busy and self.policy.finish_first):
+            if self.policy.order == "together":
+                self._finish_all()
                 self._admit()
                 self._decode()
+            elif self.policy.order == "beside" and len(self._roster.runs) > 1:
+                self._decode_beside()
+            else:
+                self._finish_first()
         except BaseException:
             # Interrupted somewhere: what members share may be half done.
             self._start_over()
@@ -130,41 +134,60 @@ class Scheduler:
         """Cancelled, out of time: asked of everybody in every round."""
         while self._abandoned:
             self._remove(self._abandoned.popleft())
-        for run in tuple(self._runs):
+        for run in tuple(self._roster.runs):
             self._own(run, run.check)
 
     def _prepare(self) -> None:
         """Read text and clips of one new request."""
-        new = next((run for run in self._runs if not run.prepared), None)
-        if new is not None:
-            self._own(new, new.prepare)
+        for run in self._roster.runs:
+            if not run.prepared:
+                self._own(run, run.prepare)
+                return
 
-    def _finish_oldest(self) -> bool:
-        """Bring the sound that is nearest a little nearer; False: there is nothing to do."""
-        groups = self._flows.groups()
-        if self._places.voicing:
-            self._speak(self._places.voicing.popleft())
-        elif groups:
-            self._flow_step(groups[0])
-        elif self._places.decoded:
-            self._begin_flow(self._places.decoded.popleft())
+    def _finish_first(self) -> None:
+        """Decode only where there is nothing else to do."""
+        self._beside.settle()
+        if (piece := self._next_piece()) is not None:
+            piece.run()
         else:
-            return False
-        return True
+            self._admit()
+            self._decode()
 
-    def _finish_all(self) -> bool:
-        """A step for every flow, and one vocoder call; False: there was nothing to do."""
-        busy = bool(self._places.decoded or self._places.voicing or self._flows.members)
+    def _decode_beside(self) -> None:
+        """Decode here, and bring sound nearer in another thread; without a decode, here."""
+        self._admit()
+        if self._beside.done or not self._decoding:
+            self._beside.settle()
+        if self._beside.free and (piece := self._next_piece()) is not None:
+            if self._decoding:
+                self._beside.start(piece)
+            else:
+                piece.run()
+        self._decode()
+
+    def _next_piece(self) -> Piece | None:
+        """What brings the sound that is nearest a little nearer."""
+        if self._places.voicing:
+            return self._voicing(self._places.voicing.popleft())
+        for members in self._flows.groups():
+            if (piece := self._flow_step(members)) is not None:
+                return piece
+        if self._places.decoded:
+            return self._flow_begin(self._places.decoded.popleft())
+        return None
+
+    def _finish_all(self) -> None:
+        """A step for every flow, and one vocoder call."""
         for member in tuple(self._places.decoded):
             # A failure may have taken others of its request along.
             if member in self._places.decoded:
                 self._places.decoded.remove(member)
-                self._begin_flow(member)
+                self._flow_begin(member).run()
         for members in self._flows.groups():
-            self._flow_step(members)
+            if (piece := self._flow_step(members)) is not None:
+                piece.run()
         if self._places.voicing:
-            self._speak(self._places.voicing.popleft())
-        return busy
+            self._voicing(self._places.voicing.popleft()).run()
 
     def _admit(self) -> None:
         """Fill free slots."""
@@ -177,17 +200,10 @@ class Scheduler:
             self._join(member)
 
     def _next_member(self) -> Member | None:
-        """First segments of streams first, then the request that has the fewest in work."""
-
-        def turn(run: SynthesisRun) -> tuple[bool, int, int]:
-            return not run.urgent, len(run.members), self._last_served.get(run, 0)
-
-        for run in sorted(self._runs, key=turn):
+        for run in self._roster.in_turn():
             member = self._begin(run)
             if member is not None:
-                self._owners[member] = run
-                self._served += 1
-                self._last_served[run] = self._served
+                self._roster.serve(run, member)
                 return member
         return None
 
@@ -199,11 +215,11 @@ class Scheduler:
     # -- what one member does alone ------------------------------------------------------
 
     def _join(self, member: Member) -> None:
-        run = self._owners[member]
+        run = self._roster.owners[member]
 
         def work() -> None:
             try:
-                with run.clock.stage("gpt"):
+                with run.clock.stage("gpt"), cpu_threads(self.policy.step_threads):
                     member.slot = self._batch.join(member.task())
             except Exception as error:
                 if not self._decoder.has_failed(error):
@@ -223,60 +239,70 @@ class Scheduler:
             else:
                 self._places.decoded.append(member)
 
-        self._own(self._owners[member], work)
+        self._own(self._roster.owners[member], work)
 
-    def _begin_flow(self, member: Member) -> None:
-        run = self._owners[member]
+    def _flow_begin(self, member: Member) -> Piece:
+        run = self._roster.owners[member]
 
         def work() -> None:
             with run.clock.stage("gpt"):
                 latents = member.latents()
             with run.clock.stage("s2mel"):
                 member.begin_flow(latents)
+
+        def then() -> None:
             if member.flow is None:
                 self._places.voicing.append(member)
             else:
                 self._flows.join(member)
 
-        self._own(run, work, lambda: self._places.decoded.appendleft(member))
+        again = partial(self._places.decoded.appendleft, member)
+        return Piece((member,), work, then, partial(self._own_failed, run, again))
 
-    def _speak(self, member: Member) -> None:
-        run = self._owners[member]
+    def _voicing(self, member: Member) -> Piece:
+        run = self._roster.owners[member]
+        spoken: list[Spoken] = []
 
         def work() -> None:
             with run.clock.stage("vocoder"), self._products():
-                spoken = member.speak()
-            del self._owners[member]
-            run.has_spoken(member, spoken)
+                spoken.append(member.speak())
+
+        def then() -> None:
+            del self._roster.owners[member]
+            self._own(run, partial(run.has_spoken, member, spoken[0]))
             if run.ended:
                 self._remove(run)
             self._stay_calm()
 
-        self._own(run, work, lambda: self._places.voicing.appendleft(member))
+        again = partial(self._places.voicing.appendleft, member)
+        return Piece((member,), work, then, partial(self._own_failed, run, again))
 
     def _own(
         self, run: SynthesisRun, work: Callable[[], None], again: Callable[[], None] | None = None
     ) -> None:
-        """Do what concerns one request alone: its failure is nobody else's.
-
-        Where there is no memory, `again` puts the work back, and others make room.
-        """
+        """Do what concerns one request alone: its failure is nobody else's."""
         try:
             work()
         except Exception as error:
-            self._failures[run] = self._failures.get(run, 0) + 1
-            crowded = len(self._owners) > 1 and self._failures[run] < self.policy.attempts
-            if again is not None and crowded and is_out_of_memory(error):
-                again()
-                self._make_room(error)
-            else:
-                self._fail(run, error)
+            self._own_failed(run, again, error)
+
+    def _own_failed(
+        self, run: SynthesisRun, again: Callable[[], object] | None, error: Exception
+    ) -> None:
+        """Where there is no memory, `again` puts the work back, and others make room."""
+        failures = self._roster.count_failure(run)
+        crowded = len(self._roster.owners) > 1 and failures < self.policy.attempts
+        if again is not None and crowded and is_out_of_memory(error):
+            again()
+            self._make_room(error)
+        else:
+            self._fail(run, error)
 
     # -- what members do together --------------------------------------------------------
 
     def _decode(self) -> None:
         """One code for everybody who has a slot."""
-        for run, members in self._by_run(self._decoding.values()):
+        for run, members in self._roster.by_run(self._decoding.values()):
             slots = [member.slot for member in members if member.slot is not None]
             ahead = max(slots, key=lambda slot: slot.steps)
             self._own(run, partial(run.tell, "gpt", members, ahead.steps, ahead.task.limit))
@@ -284,60 +310,57 @@ class Scheduler:
             return
         members = list(self._decoding.values())
         try:
-            with self._shared_stage("gpt", members):
+            with self._roster.stage("gpt", members), cpu_threads(self.policy.step_threads):
                 ended = self._batch.step()
         except Exception as error:
             if self._decoder.has_failed(error):
                 self._start_over()
             else:
-                self._has_failed(error, members)
+                self._has_failed(members, error)
             return
         self._gpt_steps += 1
         self._codes += len(members)
         for slot, made in ended:
             self._has_decoded(self._decoding.pop(slot), made)
 
-    def _flow_step(self, members: tuple[Member, ...]) -> None:
-        for run, own in self._by_run(member for member in members if member in self._owners):
+    def _flow_step(self, members: tuple[Member, ...]) -> Piece | None:
+        """None: somebody has gone, and the others take the step in another group."""
+        owners = self._roster.owners
+        for run, own in self._roster.by_run(member for member in members if member in owners):
             flow = own[0].flow
             assert flow is not None
             self._own(run, partial(run.tell, "s2mel", own, flow.step, flow.steps))
-        if not all(member in self._owners for member in members):
-            return  # somebody has gone: the others take the step in another group
-        try:
-            with self._shared_stage("s2mel", members), self._products():
-                ended = self._flows.step(members)
-        except Exception as error:
-            self._has_failed(error, members)
-            return
-        self._flows.leave(ended)
-        self._places.voicing.extend(ended)
+        if not all(member in self._roster.owners for member in members):
+            return None
+        stage = self._roster.stage("s2mel", members)
+        ended: list[Member] = []
 
-    def _by_run(self, members: Iterable[Member]) -> list[tuple[SynthesisRun, list[Member]]]:
-        found: dict[SynthesisRun, list[Member]] = {}
-        for member in members:
-            found.setdefault(self._owners[member], []).append(member)
-        return list(found.items())
+        def work() -> None:
+            with stage, self._products():
+                ended.extend(self._flows.step(members))
 
-    def _shared_stage(self, name: str, members: Sequence[Member]) -> AbstractContextManager[None]:
-        first, *others = [run.clock for run, _ in self._by_run(members)]
-        return first.stage(name, *others)
+        def then() -> None:
+            self._flows.leave(ended)
+            self._places.voicing.extend(ended)
+
+        return Piece(members, work, then, partial(self._has_failed, members))
 
     # -- failure -------------------------------------------------------------------------
 
-    def _has_failed(self, error: Exception, members: Sequence[Member]) -> None:
+    def _has_failed(self, members: Sequence[Member], error: Exception) -> None:
         """A step of several members failed; nobody knows how far it went."""
         self._start_over()
         if poisons_device(error):
-            for run in tuple(self._runs):
+            for run in tuple(self._roster.runs):
                 self._fail(run, error)
             return
         for member in members:
             member.failures += 1
         memory = is_out_of_memory(error)
-        last = members[0].failures >= self.policy.attempts or len(self._owners) == 1 or not memory
+        alone = len(self._roster.owners) == 1
+        last = members[0].failures >= self.policy.attempts or alone or not memory
         if len(members) == 1 and last:
-            self._fail(self._owners[members[0]], error)
+            self._fail(self._roster.owners[members[0]], error)
         elif memory:
             self._make_room(error)
         else:
@@ -366,6 +389,7 @@ class Scheduler:
 
     def _start_over(self) -> None:
         """Codes and mels in the making are begun anew; their seeds make them the same."""
+        self._beside.settle()
         for member in reversed(self._decoding.values()):
             member.slot = None
             self._places.again.appendleft(member)
@@ -373,9 +397,9 @@ class Scheduler:
         self._batch = self._decoder.open_batch()
         self._flows.start_over()
         placed = {*self._places, *self._flows.members}
-        for run in self._runs:
+        for run in self._roster.runs:
             for member in run.members:
-                self._owners[member] = run
+                self._roster.owners[member] = run
                 # Else it was between two places when the interruption came.
                 if member not in placed:
                     self._places.put(member)
@@ -386,14 +410,12 @@ class Scheduler:
 
     def _remove(self, run: SynthesisRun) -> None:
         """Let go of a request and of its members, wherever they are."""
-        if run not in self._runs:
+        if any(member in run.members for member in self._beside.members):
+            self._beside.settle()
+        if run not in self._roster.runs:
             return
-        self._runs.remove(run)
-        self._last_served.pop(run, None)
-        self._failures.pop(run, None)
-        gone = {member for member, owner in self._owners.items() if owner is run}
+        gone = self._roster.remove(run)
         slots = {slot for slot, member in self._decoding.items() if member in gone}
-        self._owners = {m: owner for m, owner in self._owners.items() if m not in gone}
         self._decoding = {s: member for s, member in self._decoding.items() if s not in slots}
         self._batch.leave(slots)
         self._flows.leave(gone)

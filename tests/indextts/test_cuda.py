@@ -70,7 +70,7 @@ def test_the_second_gpu_speaks_the_codes_of_the_cpu(
     assert not gpu.device_waits
     on_cpu = IndexTTS2(tiny_model_dir, device="cpu", precision="fp32")
     if precision != "fp32":
-        on_cpu.networks.gpt.to(engine._networks.gpt.dtype)
+        on_cpu.networks.gpt.to(engine.networks.gpt.dtype)
     assert codes(result) == codes(on_cpu.synthesize(request))
     assert not on_cpu.cuda_graphs
 

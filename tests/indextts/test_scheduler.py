@@ -46,7 +46,10 @@ def clips() -> list[ReferenceAudio]:
 
 @pytest.fixture(scope="module")
 def engine(tiny_model_dir: Path) -> IndexTTS2:
-    return IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
+    engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
+    # As with several cores, however many the tests have.
+    engine._line.scheduler.policy = SchedulerPolicy(4, 1, "beside", 1)
+    return engine
 
 
 def request(clips: list[ReferenceAudio], number: int) -> SynthesisRequest:
@@ -105,12 +108,11 @@ def alone(engine: IndexTTS2, clips: list[ReferenceAudio]) -> Alone:
 def nothing_is_left(engine: IndexTTS2) -> None:
     stats, scheduler = engine.stats(), engine._line.scheduler
     assert (stats.runs, stats.decoding, stats.flowing, stats.voicing) == (0, 0, 0, 0)
-    assert not scheduler._owners
+    assert scheduler._roster.is_clear
+    assert scheduler._beside.free
     assert not list(scheduler._places)
     assert not scheduler._batch.slots
     assert not scheduler._flows._groups
-    assert not scheduler._last_served
-    assert not scheduler._failures
 
 
 def work_through(
@@ -165,7 +167,7 @@ def test_flows_that_share_their_steps_sound_the_same(
 ) -> None:
     """As a GPU works: flows in groups, beside the decode."""
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
-    engine._line.scheduler.policy = SchedulerPolicy(4, rows, finish_first=False)
+    engine._line.scheduler.policy = SchedulerPolicy(4, rows, "together")
     engine._line.scheduler._flows = FlowQueue(engine.networks.reference.acoustic, rows)
     groups: list[int] = []
     step = FlowQueue.step
