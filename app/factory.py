@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -28,7 +29,8 @@ from app.routes.schemas import StreamRequest, TTSRequest
 from app.routes.stream import make_stream_blueprint
 from app.routes.table import QUIET_PATHS
 from app.routes.tts import make_tts_blueprint
-from app.runner.engine import Engine, EngineOptions, engine_factory
+from app.runner.engine import Engine, EngineOptions, engine_factory, fast_class
+from app.runner.idle import IdlePolicy
 from app.runner.process import exit_process
 from app.runner.runner import InferenceRunner, RunnerPolicy
 from app.runner.watchdog import Watchdog
@@ -77,8 +79,10 @@ def build_app(settings: Settings, runner: InferenceRunner | None = None) -> Flas
     app.register_blueprint(health.bp)
     app.register_blueprint(metrics.bp)
     if settings.docs:
-        document = openapi_document(whole, streamed, openai_body, parts.authenticator.enabled)
-        app.register_blueprint(make_docs_blueprint(document))
+        describe = partial(
+            openapi_document, whole, streamed, openai_body, parts.authenticator.enabled
+        )
+        app.register_blueprint(make_docs_blueprint(describe))
     if settings.page or settings.docs:
         facts = _page_facts(settings, parts.authenticator.enabled) if settings.page else None
         app.register_blueprint(make_page_blueprint(facts))
@@ -133,6 +137,7 @@ def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
     return PageFacts(
         needs_key=needs_key,
         docs=settings.docs,
+        quality=settings.quality,
         max_text_chars=settings.max_text_chars,
         # Three bytes are four in base64; the rest of the body is small.
         max_clip_bytes=min(settings.fetch_max_bytes, settings.max_body_bytes * 7 // 10),
@@ -151,6 +156,13 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
             normalization=settings.normalization,
             cache_bytes=settings.voice_cache_bytes,
             max_batch="auto" if settings.max_batch == "auto" else int(settings.max_batch),
+            quality=settings.quality,
+            fast=fast_class(
+                settings.fast_weights,
+                settings.fast_steps,
+                settings.fast_prompt_seconds,
+                settings.fast_beams,
+            ),
         )
         return engine_factory(settings.engine)(options)
 
@@ -159,6 +171,7 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
         queue_seconds=settings.queue_seconds,
         oom_fallback=settings.oom_fallback,
         load_failure_seconds=settings.load_failure_seconds,
+        idle=IdlePolicy(settings.idle_unload_seconds or None, settings.idle_reload == "refuse"),
     )
     return InferenceRunner(load, policy, exit_process, counters)
 

@@ -72,10 +72,14 @@ class Metrics:
             registry=registry,
         )
         self.rtf = Histogram(
-            "indextts_rtf", "Inference time by audio length", buckets=RTF, registry=registry
+            "indextts_rtf",
+            "Inference time by audio length",
+            ["quality"],
+            buckets=RTF,
+            registry=registry,
         )
         self.audio_seconds = Counter(
-            "indextts_audio_seconds", "Seconds of audio made", registry=registry
+            "indextts_audio_seconds", "Seconds of audio made", ["quality"], registry=registry
         )
         self.tokens = Counter(
             "indextts_tokens", "Text tokens read, codes made", ["kind"], registry=registry
@@ -110,6 +114,14 @@ class Metrics:
         self.state = _live_gauge(
             registry, "model_state", "Workers whose model is in the state", "state"
         )
+        self.idle = _live_gauge(
+            registry, "idle_unloaded", "Workers whose model is unloaded because nobody needs it"
+        )
+        self.idle_unloads = Counter(
+            "indextts_idle_unloads",
+            "Times that the model was unloaded because nobody needed it",
+            registry=registry,
+        )
         self.fallback = _live_gauge(registry, "cpu_fallback", "Workers that fell back to the CPU")
         self.cache_bytes = _live_gauge(registry, "voice_cache_bytes", "Memory of cached voices")
         self.device_bytes = _live_gauge(registry, "device_memory_bytes", "GPU memory of tensors")
@@ -131,6 +143,7 @@ class Metrics:
             ["use"],
             registry=registry,
         )
+        self._seen_idle = False
         self._seen_hits = 0
         self._seen_misses = 0
         self._seen = WorkStats()
@@ -150,8 +163,8 @@ class Metrics:
         for stage, seconds in times.by_stage().items():
             self.stage_seconds.labels(stage).observe(seconds)
         if finished.audio_seconds > 0:
-            self.rtf.observe(finished.rtf)
-        self.audio_seconds.inc(finished.audio_seconds)
+            self.rtf.labels(finished.quality).observe(finished.rtf)
+        self.audio_seconds.labels(finished.quality).inc(finished.audio_seconds)
         self.tokens.labels("text").inc(finished.text_tokens)
         self.tokens.labels("codes").inc(finished.codes)
 
@@ -176,6 +189,9 @@ class Metrics:
         self.running.set(status.jobs_running)
         for name in STATUSES:
             self.state.labels(name).set(name == status.status)
+        self.idle.set(status.idle_unloaded)
+        self.idle_unloads.inc(status.idle_unloaded and not self._seen_idle)
+        self._seen_idle = status.idle_unloaded
         self.fallback.set(bool(status.fallback))
         self.cache_bytes.set(usage.cache_bytes)
         self.device_bytes.set(usage.device_bytes)

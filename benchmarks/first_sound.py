@@ -1,10 +1,11 @@
 """Seconds to the first sound of ``POST /tts/stream``, and to the last, for some clients at once.
 
     python benchmarks/first_sound.py                                   # models/demo, own server
+    python benchmarks/first_sound.py --quality exact fast
     python benchmarks/first_sound.py --url http://127.0.0.1:8000 --clip voice.wav
 
-For each text and number of clients the same requests are sent to /tts/stream and to /tts, taking
-turns, so that a busy machine slows both.  Compare ratios, not seconds, between machines.
+For each class, text and number of clients the same requests are sent to /tts/stream and to /tts,
+taking turns, so that a busy machine slows both.  Compare ratios, not seconds, between machines.
 """
 
 from __future__ import annotations
@@ -50,8 +51,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Row:
-    """Medians over the samples of a text and a number of clients."""
+    """Medians over the samples of a class, a text and a number of clients."""
 
+    quality: str
     text: str
     clients: int
     audio_seconds: float
@@ -61,24 +63,34 @@ class Row:
 
     def markdown(self) -> str:
         return (
-            f"| {self.text} | {self.clients} | {self.audio_seconds:.1f} | {self.first_sound:.2f} | "
-            f"{self.total:.2f} | {self.first_sound / self.total:.0%} | {self.whole:.2f} |"
+            f"| {self.quality} | {self.text} | {self.clients} | {self.audio_seconds:.1f} | "
+            f"{self.first_sound:.2f} | {self.total:.2f} | {self.first_sound / self.total:.0%} | "
+            f"{self.whole:.2f} |"
         )
 
 
 HEAD = (
-    "| text | clients | audio s | first sound s | stream s | first / stream | /tts s |\n"
-    "| --- | --- | --- | --- | --- | --- | --- |"
+    "| class | text | clients | audio s | first sound s | stream s | first / stream | /tts s |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
 
 class Client:
-    """Sends one text both ways."""
+    """Sends one text both ways.
 
-    def __init__(self, url: str, clip_hex: str, text: str, timeout: float) -> None:
+    Attributes:
+        quality: the class that the last whole answer told; "-" where the service knows none.
+    """
+
+    def __init__(
+        self, url: str, clip_hex: str, text: str, timeout: float, quality: str | None
+    ) -> None:
         self._url = url
         self._body = {"text": text, "spk_audio": clip_hex, "format": "wav"}
+        if quality is not None:
+            self._body["quality"] = quality
         self._timeout = timeout
+        self.quality = "-"
 
     def stream(self, seed: int) -> tuple[float, float, int]:
         """Seconds to the first sound and to the end, and the bytes of sound."""
@@ -107,6 +119,7 @@ class Client:
             timeout=self._timeout,
         )
         answer.raise_for_status()
+        self.quality = answer.headers.get("X-Quality", "-")
         return time.perf_counter() - started
 
 
@@ -125,13 +138,14 @@ def measure(client: Client, clients: int, rounds: int, rate: int) -> list[Sample
     return samples
 
 
-def row(text: str, clients: int, samples: Sequence[Sample]) -> Row:
+def row(quality: str, text: str, clients: int, samples: Sequence[Sample]) -> Row:
     """The medians."""
 
     def median(name: str) -> float:
         return statistics.median(getattr(sample, name) for sample in samples)
 
     return Row(
+        quality,
         text,
         clients,
         median("audio_seconds"),
@@ -164,6 +178,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, default=VOICE, help="audio file of the voice")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 2, 4], help="(1 2 4)")
     parser.add_argument("--texts", nargs="+", choices=TEXTS, default=list(TEXTS))
+    parser.add_argument(
+        "--quality",
+        nargs="+",
+        choices=("exact", "fast"),
+        default=[None],
+        help="classes, one after the other (the service's own)",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="each way (3)")
     parser.add_argument("--timeout", type=float, default=300.0, help="for an answer (300)")
     return parser.parse_args(arguments)
@@ -175,14 +196,16 @@ def main(arguments: Sequence[str]) -> int:
     with target(options) as url:
         clip_hex = options.clip.read_bytes().hex()
         rate = requests.get(f"{url}/health", timeout=30).json()["sample_rate"]
-        # The first request encodes the clip; everybody after it finds it encoded.
-        Client(url, clip_hex, TEXTS["short"], options.timeout).whole(0)
         print(HEAD, flush=True)
-        for name in options.texts:
-            client = Client(url, clip_hex, TEXTS[name], options.timeout)
-            for clients in options.clients:
-                samples = measure(client, clients, options.rounds, rate)
-                print(row(name, clients, samples).markdown(), flush=True)
+        for quality in options.quality:
+            # The first request of a class encodes the clip; everybody after it finds it encoded.
+            Client(url, clip_hex, TEXTS["short"], options.timeout, quality).whole(0)
+            for name in options.texts:
+                client = Client(url, clip_hex, TEXTS[name], options.timeout, quality)
+                for clients in options.clients:
+                    samples = measure(client, clients, options.rounds, rate)
+                    told = row(client.quality, name, clients, samples)
+                    print(told.markdown(), flush=True)
     return 0
 
 

@@ -59,6 +59,22 @@ class LoadRequest:
             sampling=SamplingChanges(num_beams=self.beams, max_mel_tokens=self.codes),
         )
 
+    def for_service(self, clips: Sequence[str]) -> dict[str, object]:
+        """The JSON body, with clips as hexadecimal digits."""
+        body: dict[str, object] = {
+            "text": self.text,
+            "spk_audio": clips[self.voice],
+            "seed": self.number,
+            "format": "wav",
+        }
+        if self.emotion is not None:
+            body["emo_audio"] = clips[self.emotion]
+        if self.beams is not None:
+            body["num_beams"] = self.beams
+        if self.codes is not None:
+            body["max_mel_tokens"] = self.codes
+        return body
+
 
 def make_requests(
     count: int, english: Sequence[int], mandarin: Sequence[int], codes: int | None

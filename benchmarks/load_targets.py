@@ -131,7 +131,8 @@ class ServiceTarget:
     """A service, asked by threads: streams at /tts/stream, the others at /tts."""
 
     def __init__(self, url: str, clips: Sequence[bytes], timeout: float) -> None:
-        self._url, self._clips, self._timeout = url.rstrip("/"), clips, timeout
+        self._url, self._timeout = url.rstrip("/"), timeout
+        self._clips = [clip.hex() for clip in clips]
 
     def run(
         self, load: Sequence[LoadRequest], at_once: int, due: Sequence[float] | None
@@ -150,23 +151,11 @@ class ServiceTarget:
         return heard, Work(time.perf_counter() - started)
 
     def _send(self, request: LoadRequest) -> Heard:
-        body: dict[str, object] = {
-            "text": request.text,
-            "spk_audio": self._clips[request.voice].hex(),
-            "seed": request.number,
-            "format": "wav",
-        }
-        if request.emotion is not None:
-            body["emo_audio"] = self._clips[request.emotion].hex()
-        if request.beams is not None:
-            body["num_beams"] = request.beams
-        if request.codes is not None:
-            body["max_mel_tokens"] = request.codes
         heard, data = Heard(request.number), io.BytesIO()
         begun = time.perf_counter()
         with requests.post(
             f"{self._url}/tts{'/stream' if request.stream else ''}",
-            json=body,
+            json=request.for_service(self._clips),
             headers={"Accept": "audio/wav"},
             timeout=self._timeout,
             stream=True,

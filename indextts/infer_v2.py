@@ -71,7 +71,8 @@ class IndexTTS2:
         cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
-        warm_up: speak once at load on CUDA, so that the first request does not pay for it.
+        warm_up: speak a little at load, so that the first request does not pay for what is made
+            ready once.
         max_batch: segments that share the model's steps at most, of one text or of many: "auto",
             as the device's memory allows, or a number.  1 makes results repeat byte for byte,
             whatever else is spoken, and is needed for DeepSpeed.
@@ -127,7 +128,7 @@ class IndexTTS2:
 
         options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
         self._open_lines(load, quality, fast, options)
-        if warm_up and self._device.type == "cuda":
+        if warm_up:
             speak_once(self._line, self.sample_rate)
 
     @classmethod
@@ -331,6 +332,7 @@ class IndexTTS2:
         max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
         seed: int | None = None,
         speed: float = options.SPEED.default,
+        pauses: bool = True,
         **generation: Any,
     ) -> str | tuple[int, NDArray[np.int16]]:
         """Speak a text, with the argument names of the reference implementation.
@@ -354,6 +356,7 @@ class IndexTTS2:
             max_text_tokens_per_segment: longest segment.
             seed: makes the result reproducible.
             speed: factor on the pace of the voice.
+            pauses: whether ``[pause 500ms]``, ``<break time="0.5s"/>`` and blank lines are silence.
             generation: fields of SamplingChanges; `do_sample` is ignored, as in the reference.
 
         Returns:
@@ -377,6 +380,7 @@ class IndexTTS2:
             use_random=use_random,
             seed=seed,
             speed=speed,
+            pauses=pauses,
             interval_silence=max(interval_silence, 0),
             max_text_tokens_per_segment=max_text_tokens_per_segment,
             sampling=SamplingChanges(**generation),

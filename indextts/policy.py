@@ -60,3 +60,34 @@ class SchedulerPolicy:
         if threads == 1 or slots == 1:
             return cls(slots, 1, "first", 1)
         return cls(slots, 1, "beside", 1, threads - 1)
+
+
+class Room:
+    """How much is worked on together now: less after a failure, more again after some calm.
+
+    Args:
+        policy: says how much there is at most, and how long the calm lasts.
+
+    Attributes:
+        slots: see :class:`SchedulerPolicy`.
+        flow_rows: likewise.
+    """
+
+    def __init__(self, policy: SchedulerPolicy) -> None:
+        self._policy = policy
+        self.slots, self.flow_rows = policy.slots, policy.flow_rows
+        self._calm = 0
+
+    def halve(self, used: int) -> None:
+        """Half as much as is in use; `used`: slots, and segments that wait for one again."""
+        self.slots = max(1, min(self.slots, used) // 2)
+        self.flow_rows = max(1, self.flow_rows // 2)
+        self._calm = 0
+
+    def has_spoken(self) -> None:
+        """A segment has been spoken without a failure."""
+        self._calm += 1
+        if self._calm >= self._policy.calm:
+            self._calm = 0
+            self.slots = min(self._policy.slots, 2 * self.slots)
+            self.flow_rows = min(self._policy.flow_rows, 2 * self.flow_rows)

@@ -29,6 +29,11 @@ class Roster:
         """Whether nothing is left of anybody."""
         return not (self.runs or self.owners or self._failures or self._last_served)
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether one member at most is in work."""
+        return len(self.owners) <= 1
+
     def remove(self, run: SynthesisRun) -> set[Member]:
         """Forget a request; returns the members that it had in work."""
         self.runs.remove(run)
@@ -52,15 +57,22 @@ class Roster:
         self._served += 1
         self._last_served[run] = self._served
 
+    def own_all(self) -> list[Member]:
+        """All members that requests say they have in work; they are owned again."""
+        self.owners = {member: run for run in self.runs for member in run.members}
+        return list(self.owners)
+
     def count_failure(self, run: SynthesisRun) -> int:
         """How often work of this request has failed, this time included."""
         self._failures[run] = self._failures.get(run, 0) + 1
         return self._failures[run]
 
     def by_run(self, members: Iterable[Member]) -> list[tuple[SynthesisRun, list[Member]]]:
+        """Members with the request that they are of; those that are gone are left out."""
         found: dict[SynthesisRun, list[Member]] = {}
         for member in members:
-            found.setdefault(self.owners[member], []).append(member)
+            if member in self.owners:
+                found.setdefault(self.owners[member], []).append(member)
         return list(found.items())
 
     @contextmanager

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import TypeVar
 
 import torch
 
 from indextts.pieces import Beside, Piece
-from indextts.policy import SchedulerPolicy
+from indextts.policy import Room, SchedulerPolicy
 from indextts.roster import Roster
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.lane import Generated, Slot
@@ -31,6 +32,8 @@ from indextts.utils.turns import Turns
 from indextts.work_stats import WorkStats
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Scheduler:
@@ -56,15 +59,13 @@ class Scheduler:
     ) -> None:
         self.policy = policy
         self._decoder, self._free_memory, self._products = decoder, free_memory, products
-        self._turns = turns or Turns()
-        self._roster = Roster()
+        self._turns, self._roster = turns or Turns(), Roster()
         self._abandoned: deque[SynthesisRun] = deque()
-        self._batch, self._slots = decoder.open_batch(), policy.slots
+        self._batch, self._room = decoder.open_batch(), Room(policy)
         self._decoding: dict[Slot, Member] = {}
-        self._places = Places()
-        self._flows = FlowQueue(networks.reference.acoustic, policy.flow_rows)
-        self._beside = Beside(policy.threads_beside)
-        self._calm = self._gpt_steps = self._codes = self._out_of_memory = 0
+        self._flows = FlowQueue(networks.reference.acoustic)
+        self._places, self._beside = Places(), Beside(policy.threads_beside)
+        self._gpt_steps = self._codes = self._out_of_memory = 0
         self._turns.add(self._round)
 
     # -- for callers, from any thread ----------------------------------------------------
@@ -97,7 +98,7 @@ class Scheduler:
         flows = self._flows.counts
         return WorkStats(
             runs=len(self._roster.runs),
-            slots=self._slots,
+            slots=self._room.slots,
             waiting=len(self._places.again) + len(self._places.decoded),
             decoding=len(self._decoding),
             flowing=len(self._flows.members),
@@ -139,10 +140,9 @@ class Scheduler:
 
     def _prepare(self) -> None:
         """Read text and clips of one new request."""
-        for run in self._roster.runs:
-            if not run.prepared:
-                self._own(run, run.prepare)
-                return
+        new = next((run for run in self._roster.runs if not run.prepared), None)
+        if new is not None:
+            self._own(new, new.prepare)
 
     def _finish_first(self) -> None:
         """Decode only where there is nothing else to do."""
@@ -169,7 +169,7 @@ class Scheduler:
         """What brings the sound that is nearest a little nearer."""
         if self._places.voicing:
             return self._voicing(self._places.voicing.popleft())
-        for members in self._flows.groups():
+        for members in self._flows.groups(self._room.flow_rows):
             if (piece := self._flow_step(members)) is not None:
                 return piece
         if self._places.decoded:
@@ -178,12 +178,11 @@ class Scheduler:
 
     def _finish_all(self) -> None:
         """A step for every flow, and one vocoder call."""
-        for member in tuple(self._places.decoded):
+        for _ in range(len(self._places.decoded)):
             # A failure may have taken others of its request along.
-            if member in self._places.decoded:
-                self._places.decoded.remove(member)
-                self._flow_begin(member).run()
-        for members in self._flows.groups():
+            if self._places.decoded:
+                self._flow_begin(self._places.decoded.popleft()).run()
+        for members in self._flows.groups(self._room.flow_rows):
             if (piece := self._flow_step(members)) is not None:
                 piece.run()
         if self._places.voicing:
@@ -192,7 +191,7 @@ class Scheduler:
     def _admit(self) -> None:
         """Fill free slots."""
         for _ in range(self.policy.prefills):
-            if len(self._decoding) >= self._slots or not self._batch.has_room:
+            if len(self._decoding) >= self._room.slots or not self._batch.has_room:
                 return
             member = self._places.again.popleft() if self._places.again else self._next_member()
             if member is None:
@@ -201,16 +200,10 @@ class Scheduler:
 
     def _next_member(self) -> Member | None:
         for run in self._roster.in_turn():
-            member = self._begin(run)
-            if member is not None:
+            if (member := self._own(run, run.next_member)) is not None:
                 self._roster.serve(run, member)
                 return member
         return None
-
-    def _begin(self, run: SynthesisRun) -> Member | None:
-        found: list[Member | None] = []
-        self._own(run, lambda: found.append(run.next_member()))
-        return found[0] if found else None
 
     # -- what one member does alone ------------------------------------------------------
 
@@ -272,26 +265,27 @@ class Scheduler:
             self._own(run, partial(run.has_spoken, member, spoken[0]))
             if run.ended:
                 self._remove(run)
-            self._stay_calm()
+            self._room.has_spoken()
 
         again = partial(self._places.voicing.appendleft, member)
         return Piece((member,), work, then, partial(self._own_failed, run, again))
 
     def _own(
-        self, run: SynthesisRun, work: Callable[[], None], again: Callable[[], None] | None = None
-    ) -> None:
+        self, run: SynthesisRun, work: Callable[[], T], again: Callable[[], object] | None = None
+    ) -> T | None:
         """Do what concerns one request alone: its failure is nobody else's."""
         try:
-            work()
+            return work()
         except Exception as error:
             self._own_failed(run, again, error)
+            return None
 
     def _own_failed(
         self, run: SynthesisRun, again: Callable[[], object] | None, error: Exception
     ) -> None:
         """Where there is no memory, `again` puts the work back, and others make room."""
         failures = self._roster.count_failure(run)
-        crowded = len(self._roster.owners) > 1 and failures < self.policy.attempts
+        crowded = not self._roster.is_alone and failures < self.policy.attempts
         if again is not None and crowded and is_out_of_memory(error):
             again()
             self._make_room(error)
@@ -306,9 +300,8 @@ class Scheduler:
             slots = [member.slot for member in members if member.slot is not None]
             ahead = max(slots, key=lambda slot: slot.steps)
             self._own(run, partial(run.tell, "gpt", members, ahead.steps, ahead.task.limit))
-        if not self._decoding:
+        if not (members := list(self._decoding.values())):
             return
-        members = list(self._decoding.values())
         try:
             with self._roster.stage("gpt", members), cpu_threads(self.policy.step_threads):
                 ended = self._batch.step()
@@ -325,8 +318,7 @@ class Scheduler:
 
     def _flow_step(self, members: tuple[Member, ...]) -> Piece | None:
         """None: somebody has gone, and the others take the step in another group."""
-        owners = self._roster.owners
-        for run, own in self._roster.by_run(member for member in members if member in owners):
+        for run, own in self._roster.by_run(members):
             flow = own[0].flow
             assert flow is not None
             self._own(run, partial(run.tell, "s2mel", own, flow.step, flow.steps))
@@ -357,35 +349,23 @@ class Scheduler:
         for member in members:
             member.failures += 1
         memory = is_out_of_memory(error)
-        alone = len(self._roster.owners) == 1
-        last = members[0].failures >= self.policy.attempts or alone or not memory
+        last = not memory or self._roster.is_alone or members[0].failures >= self.policy.attempts
         if len(members) == 1 and last:
             self._fail(self._roster.owners[members[0]], error)
         elif memory:
             self._make_room(error)
         else:
             log.warning("A step of %d failed; fewer try again", len(members), exc_info=error)
-            self._slots = max(1, len(members) // 2)
-            self._calm = 0
+            self._room.halve(len(members))
 
     def _make_room(self, error: Exception) -> None:
         """Fewer slots, and all memory that can be had; whoever had a slot begins anew."""
         self._out_of_memory += 1
-        self._slots = max(1, min(self._slots, len(self._decoding) + len(self._places.again)) // 2)
-        self._flows.rows = max(1, self._flows.rows // 2)
-        self._calm = 0
-        log.warning("Out of memory: %d segments are decoded together now", self._slots)
+        self._room.halve(len(self._decoding) + len(self._places.again))
+        log.warning("Out of memory: %d segments are decoded together now", self._room.slots)
         self._start_over()
         self._free_memory()
         release_memory(error)
-
-    def _stay_calm(self) -> None:
-        """A segment has been spoken; after some of them there may be more slots again."""
-        self._calm += 1
-        if self._calm >= self.policy.calm:
-            self._calm = 0
-            self._slots = min(self.policy.slots, 2 * self._slots)
-            self._flows.rows = min(self.policy.flow_rows, 2 * self._flows.rows)
 
     def _start_over(self) -> None:
         """Codes and mels in the making are begun anew; their seeds make them the same."""
@@ -397,12 +377,10 @@ class Scheduler:
         self._batch = self._decoder.open_batch()
         self._flows.start_over()
         placed = {*self._places, *self._flows.members}
-        for run in self._roster.runs:
-            for member in run.members:
-                self._roster.owners[member] = run
-                # Else it was between two places when the interruption came.
-                if member not in placed:
-                    self._places.put(member)
+        for member in self._roster.own_all():
+            # Else it was between two places when the interruption came.
+            if member not in placed:
+                self._places.put(member)
 
     def _fail(self, run: SynthesisRun, error: Exception) -> None:
         run.error = error

@@ -105,7 +105,7 @@ export class Card {
   }
 
   #describe() {
-    const { voice, emotion, speed, format } = this.#order;
+    const { voice, emotion, speed, quality, format } = this.#order;
     const parts = [clipName(voice)];
     const what = {
       none: () => "",
@@ -115,6 +115,7 @@ export class Card {
     }[emotion.kind]();
     if (what) parts.push(say("result.emotion", { what }));
     if (speed !== 1) parts.push(`${speed}×`);
+    if (quality !== null) parts.push(say(`quality.${quality}`));
     parts.push(formatName(format));
     find(".how", this.root).textContent = parts.join(" · ");
     this.#showTime();

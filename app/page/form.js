@@ -15,6 +15,7 @@ export class Form {
   #text = find("#text");
   #example = "";
   #voice;
+  #quality; // the server's own
   #most;
 
   /**
@@ -29,6 +30,7 @@ export class Form {
       ...facts.formats.map((format) => make("option", { value: format }, formatName(format))),
     );
     this.#offerSpeed(facts.speed);
+    this.#quality = find("#quality").value = facts.quality;
     this.#text.addEventListener("input", () => this.#count());
     this.#text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -64,6 +66,7 @@ export class Form {
       voice,
       emotion,
       speed: Number(find("#speed").value),
+      quality: find("#quality").value === this.#quality ? null : find("#quality").value,
       seed: seed ? Number(seed) : null,
       format: find("#format").value,
     };

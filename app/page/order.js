@@ -8,6 +8,7 @@ import { toBase64 } from "./bytes.js";
  * An order.
  * @typedef {{
  *   text: string, voice: Clip, format: string, speed: number, seed: number|null,
+ *   quality: "exact"|"fast"|null,
  *   emotion: {kind: "none"} | {kind: "clip", clip: Clip, strength: number}
  *     | {kind: "vector", vector: number[], strength: number}
  *     | {kind: "text", text: string, strength: number}
@@ -25,9 +26,11 @@ export async function bodyOf(order) {
   };
 }
 
-/** The numbers that differ from the service's own. */
-export function settings({ speed, seed }) {
-  return { ...(speed !== 1 && { speed }), ...(seed !== null && { seed }) };
+/** What differs from the service's own. */
+export function settings({ speed, seed, quality }) {
+  return {
+    ...(speed !== 1 && { speed }), ...(seed !== null && { seed }), ...(quality !== null && { quality }),
+  };
 }
 
 /** What a clip is called. */

@@ -3,11 +3,12 @@ import { find, findAll } from "./dom.js";
 import { put, say } from "./words.js";
 
 const PLACES = [
-  "text", "spk_audio", "emo_audio", "emo_vector", "emo_text", "emo_alpha", "speed", "format", "seed",
+  "text", "spk_audio", "emo_audio", "emo_vector", "emo_text", "emo_alpha", "speed", "quality",
+  "format", "seed",
 ];
 const INPUTS = {
   text: "#text", emo_text: "#emo-text", emo_alpha: "#emo-alpha",
-  speed: "#speed", format: "#format", seed: "#seed",
+  speed: "#speed", quality: "#quality", format: "#format", seed: "#seed",
 };
 const GROUPS = {
   spk_audio: "#voice input:checked",

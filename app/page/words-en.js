@@ -85,6 +85,9 @@ export default {
 
   options: "More settings",
   speed: "Speed",
+  quality: "Quality",
+  "quality.exact": "Exact",
+  "quality.fast": "Fast",
   format: "Format",
   seed: "Seed",
   "seed.random": "random",

@@ -85,6 +85,9 @@ export default {
 
   options: "更多设置",
   speed: "语速",
+  quality: "质量",
+  "quality.exact": "精确",
+  "quality.fast": "快速",
   format: "格式",
   seed: "随机种子",
   "seed.random": "随机",

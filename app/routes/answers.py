@@ -9,7 +9,7 @@ from typing import Any, ClassVar, get_type_hints
 from marshmallow import Schema, fields, validate
 
 from app.routes.schemas import FORMATS
-from app.runner.engine import VERSION, ModelFacts
+from app.runner.engine import QUALITIES, VERSION, ModelFacts
 from app.runner.status import STATUSES
 from app.speech.events import SegmentReady
 
@@ -26,6 +26,7 @@ class WholeAnswer:
     queue_time: float
     fetch_time: float
     seed: int
+    quality: str
     sample_rate: int
     format: str
     warnings: tuple[str, ...]
@@ -61,6 +62,11 @@ class TTSResponse(Schema):
         required=True, metadata={"description": "Seconds for fetching and decoding the clips."}
     )
     seed = fields.Int(required=True, metadata={"description": "Repeats this result."})
+    quality = fields.Str(
+        required=True,
+        validate=validate.OneOf(QUALITIES),
+        metadata={"description": "The class that it was spoken in."},
+    )
     sample_rate = fields.Int(
         required=True, metadata={"description": "Of the model's sound, in Hz."}
     )
@@ -94,6 +100,7 @@ class SummaryEvent(Schema):
     queue_time = fields.Float(required=True, attribute="times.queue")
     fetch_time = fields.Float(required=True, attribute="times.fetch")
     seed = fields.Int(required=True)
+    quality = fields.Str(required=True, validate=validate.OneOf(QUALITIES))
     sample_rate = fields.Int(required=True)
     warnings = fields.List(fields.Str(), required=True)
 
@@ -128,6 +135,13 @@ class HealthResponse(Schema):
 
     status = fields.Str(required=True, validate=validate.OneOf(STATUSES))
     model_loaded = fields.Bool(required=True)
+    idle_unloaded = fields.Bool(
+        required=True,
+        metadata={
+            "description": "The model is not loaded because nobody needed it; the next request "
+            "has it loaded."
+        },
+    )
     queue_length = fields.Int(required=True)
     queue_capacity = fields.Int(required=True)
     expected_wait = fields.Float(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,15 @@ PAGE = """\
 """
 
 
-def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
-    """The pages for an OpenAPI document."""
+def make_docs_blueprint(describe: Callable[[], dict[str, Any]]) -> Blueprint:
+    """The pages for an OpenAPI document.
+
+    Args:
+        describe: makes the document; called when it is asked for the first time, so that no
+            worker starts later for it.
+    """
     bp = Blueprint("docs", __name__)
+    document = cache(describe)
     swagger = PAGE.format(
         title="IndexTTS2 API",
         styles='<link rel="stylesheet" href="docs/assets/swagger-ui.css">\n',
@@ -70,7 +78,7 @@ def make_docs_blueprint(document: dict[str, Any]) -> Blueprint:
 
     @bp.get("/openapi.json")
     def openapi() -> Response:
-        return jsonify(with_notice(document, services().runner.status().facts.model_notice))
+        return jsonify(with_notice(document(), services().runner.status().facts.model_notice))
 
     @bp.get("/docs")
     def docs() -> Response:

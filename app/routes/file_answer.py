@@ -19,4 +19,5 @@ def file_response(audio: EncodedAudio, finished: Finished) -> Response:
     headers["X-Fetch-Time"] = str(finished.times.fetch)
     headers["X-RTF"] = str(finished.rtf)
     headers["X-Seed"] = str(finished.seed)
+    headers["X-Quality"] = finished.quality
     return response

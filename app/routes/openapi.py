@@ -19,7 +19,7 @@ from app.routes.examples import TEXT, example_body
 from app.routes.negotiation import EVENT_STREAM
 from app.routes.openai.documents import add_openai_paths
 from app.routes.openai.schema import SpeechBody
-from app.routes.openapi_parts import BINARY, answer, error, ref, secured
+from app.routes.openapi_parts import BINARY, QUALITY_HEADER, answer, error, ref, secured
 from app.routes.openapi_voices import add_form, describe_voices
 from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
 from app.runner.engine import VERSION
@@ -82,7 +82,6 @@ def openapi_document(
         spec.components.security_scheme(
             "key", {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         )
-    # Its clip is encoded here, once.
     example = example_body()
     spec.path("/tts", operations={"post": _tts_operation(example, with_auth)})
     spec.path("/tts/stream", operations={"post": _stream_operation(example, with_auth)})
@@ -105,6 +104,7 @@ def _tts_operation(example: dict[str, Any], with_auth: bool) -> dict[str, Any]:
         for name, text in NUMBER_HEADERS.items()
     }
     numbers["X-Seed"] = {"description": "Repeats this result.", "schema": {"type": "integer"}}
+    numbers |= QUALITY_HEADER
     answers: dict[str, Any] = {"application/json": {"schema": ref("TTSResponse")}}
     answers |= dict.fromkeys(AUDIO_TYPES, BINARY)
     operation: dict[str, Any] = {
@@ -128,7 +128,10 @@ def _stream_operation(example: dict[str, Any], with_auth: bool) -> dict[str, Any
         "summary": "Speak a text, and send the sound while it is being made",
         "description": STREAM_DESCRIPTION,
         "requestBody": _bodies("Stream", example),
-        "responses": {"200": answer("The speech, in pieces.", answers), **_speech_errors()},
+        "responses": {
+            "200": answer("The speech, in pieces.", answers, QUALITY_HEADER),
+            **_speech_errors(),
+        },
     }
     return secured(operation, with_auth)
 

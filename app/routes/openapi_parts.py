@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.runner.engine import QUALITIES
+
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+# Of every answer that is sound.
+QUALITY_HEADER: dict[str, Any] = {
+    "X-Quality": {
+        "description": "The class that it is spoken in.",
+        "schema": {"type": "string", "enum": list(QUALITIES)},
+    }
+}
 
 
 def ref(name: str) -> dict[str, str]:

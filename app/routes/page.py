@@ -40,6 +40,7 @@ class PageFacts:
     Attributes:
         needs_key: callers must show a key.
         docs: there are documents to link to.
+        quality: class of the requests that name none.
         max_text_chars: longest text.
         max_clip_bytes: largest clip that fits into a body, where it is base64.
         max_clip_seconds: longest clip.
@@ -47,6 +48,7 @@ class PageFacts:
 
     needs_key: bool
     docs: bool
+    quality: str
     max_text_chars: int
     max_clip_bytes: int
     max_clip_seconds: float

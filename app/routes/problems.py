@@ -22,6 +22,7 @@ from app.runner.engine import (
     AudioError,
     DeadlineExceededError,
     EmotionTextUnavailableError,
+    QualityUnavailableError,
     RequestError,
     TextError,
 )
@@ -64,6 +65,7 @@ log = logging.getLogger(__name__)
 EMO_TEXT_UNAVAILABLE = (
     "This server has no model for emotion from text; use emo_vector or emo_audio."
 )
+QUALITY_UNAVAILABLE = "This server cannot make this class ready; the other one is served."
 DEADLINE_EXCEEDED = (
     "It was not spoken within the time that a request has (the server's INDEXTTS_REQUEST_SECONDS); "
     "send a shorter text."
@@ -120,6 +122,8 @@ def api_error(error: Exception, names: FieldNames = TTS_FIELDS) -> ApiError:
             return validation_failed({"_schema": [str(error)]})
         case EmotionTextUnavailableError():
             return validation_failed({names.emo_text: [EMO_TEXT_UNAVAILABLE]}, "emo_text")
+        case QualityUnavailableError():
+            return validation_failed({"quality": [QUALITY_UNAVAILABLE]}, "quality")
     log.error("The synthesis failed", exc_info=error)
     return inference_failed()
 

@@ -54,6 +54,7 @@ def receive(parts: Services, schema: SpeechRequest) -> Received:
         emo_text=fields["emo_text"],
         seed=fields["seed"],
         normalization=fields["normalization"],
+        quality=fields["quality"],
         pauses=fields["pauses"],
         options={option.name: fields[option.name] for option in OPTIONS},
     )

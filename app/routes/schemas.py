@@ -12,6 +12,7 @@ from app.runner.engine import (
     MAX_SEED,
     NORMALIZATIONS,
     OPTIONS,
+    QUALITIES,
     QUICK_TOKENS,
     STREAM_QUICK_TOKENS,
     Option,
@@ -20,6 +21,10 @@ from indextts.subtitles import SUBTITLE_FORMATS
 
 FORMATS = ("wav", "flac", "mp3", "ogg", "opus")
 STREAM_FORMATS = ("wav", "pcm", "mp3", "ogg", "opus", "flac")
+QUALITY_HELP = (
+    "exact follows the original; fast leaves out what is hard to hear, as the server is set. "
+    "Without it the server's own class holds."
+)
 Fields = dict[str, fields.Field[Any]]
 _AUDIO_HELP = (
     "An http, https or ftp URL; the bytes of an audio file as hexadecimal digits (even number, "
@@ -149,6 +154,13 @@ class SpeechRequest(Schema):
             "description": "How the text is read: natural, as a person reads it; reference, as the "
             "original implementation does; off, for a text that is spoken as it stands."
         },
+    )
+
+    quality = fields.Str(
+        load_default=None,
+        allow_none=True,
+        validate=validate.OneOf(QUALITIES),
+        metadata={"description": QUALITY_HELP},
     )
 
     pauses = Flag(

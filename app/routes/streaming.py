@@ -58,6 +58,7 @@ def stream_speech(
     writer = make_writer(encoder)
     body = _body(first, events, writer, current, explain)
     response = Response(body, content_type=writer.content_type)
+    response.headers["X-Quality"] = order.quality or parts.settings.quality
     # Nginx would collect what is to go out as it comes.
     response.headers["X-Accel-Buffering"] = "no"
     if writer.file_name:
@@ -89,7 +90,7 @@ def _body(
             if isinstance(event, SegmentReady):
                 yield current.sent(writer.segment(event))
             elif isinstance(event, Finished):
-                current.times.update(event.log_fields())
+                current.told.update(event.log_fields())
                 yield current.sent(writer.finished(event))
                 current.whole = True
             else:

@@ -33,7 +33,7 @@ def make_tts_blueprint(schema: TTSRequest) -> Blueprint:
             audio = encode_audio(speech.samples, finished.sample_rate, form.format)
         except Exception as error:
             raise api_error(error) from error
-        trace().times.update(finished.log_fields())
+        trace().told.update(finished.log_fields())
         if form.raw:
             return file_response(audio, finished)
         hidden = () if received.fields["subtitles"] else ("subtitles",)
@@ -56,6 +56,7 @@ def _answer(
         queue_time=finished.times.queue,
         fetch_time=finished.times.fetch,
         seed=finished.seed,
+        quality=finished.quality,
         sample_rate=finished.sample_rate,
         format=form.format,
         warnings=finished.warnings,

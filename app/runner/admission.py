@@ -8,9 +8,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from app.runner.channel import Completed, JobEvent
+from app.runner.clock import Clock
 from app.runner.errors import QueueFullError, QueueTimeoutError
 from app.runner.job import Job, Seat
-from app.runner.work import Pace, work_of
+from app.runner.work import Pace
 
 MAX_RETRY_SECONDS = 120
 
@@ -33,9 +34,10 @@ class Admission:
     Args:
         queue_size: requests that may be in behind the first.
         queue_seconds: longest wait that a request is let in for.
+        clock: by which :meth:`wait` waits.
     """
 
-    def __init__(self, queue_size: int, queue_seconds: float) -> None:
+    def __init__(self, queue_size: int, queue_seconds: float, clock: Clock | None = None) -> None:
         self._queue_size = queue_size
         self._queue_seconds = queue_seconds
         self._changed = threading.Condition()
@@ -47,10 +49,12 @@ class Admission:
         self._busy_since: float | None = None
         self._mean_rtf: float | None = None
         self._closed = False
+        self._clock = clock or Clock()
+        self._called = False
 
     # -- for request threads -------------------------------------------------------------
 
-    def require_seat(self, text: str, deadline: float) -> None:
+    def require_seat(self, work: float, deadline: float) -> None:
         """Raise what :meth:`take_seat` would raise now, and take nothing."""
         with self._changed:
             if self._seats == 0:
@@ -58,24 +62,29 @@ class Admission:
             wait = self._wait_seconds()
             if self._seats > self._queue_size or wait > self._queue_seconds:
                 raise QueueFullError(self._retry_after())
-            needed = wait + self._pace.value * work_of(text)
+            needed = wait + self._pace.value * work
             if time.monotonic() + needed > deadline:
                 raise QueueTimeoutError(self._retry_after())
 
-    def take_seat(self, text: str, deadline: float) -> Seat:
+    def call(self) -> None:
+        """Say that work is on its way, before there is a job."""
+        with self._changed:
+            self._called = True
+            self._changed.notify_all()
+
+    def take_seat(self, work: float, deadline: float) -> Seat:
         """Take one of ``1 + queue_size`` seats.
 
         Args:
-            text: to be spoken: how much work comes with it.
+            work: that comes with it (:func:`app.runner.work.work_of`).
             deadline: value of ``time.monotonic()`` at which it must have been spoken.
 
         Raises:
             QueueFullError: all seats are taken, or the wait would be too long.
             QueueTimeoutError: there is a seat, but it would not be the caller's turn in time.
         """
-        work = work_of(text)
         with self._changed:
-            self.require_seat(text, deadline)
+            self.require_seat(work, deadline)
             self._seats += 1
             self._work += work
         return Seat(lambda: self._free_seat(work))
@@ -110,19 +119,34 @@ class Admission:
 
     # -- for the engine thread -----------------------------------------------------------
 
-    def next(self, *, wait: bool = True) -> Job | None:
-        """Take the next job, and count it as running.
+    def wait(self, seconds: float | None) -> bool:
+        """Wait until a job waits, somebody calls or the queue is closed.
 
         Args:
-            wait: for a job; otherwise None says that nobody waits now.
+            seconds: to wait at most; None: however long it takes.
 
         Returns:
-            None once the queue is closed.
+            False when the time has passed.
         """
         with self._changed:
-            while wait and not self._waiting and not self._closed:
-                self._changed.wait()
-            if self._closed or not self._waiting:
+            end = None if seconds is None else self._clock.now() + seconds
+            while not (self._called or self._waiting or self._closed):
+                left = None if end is None else end - self._clock.now()
+                if left is not None and left <= 0:
+                    return False
+                self._clock.wait(self._changed, left)
+            self._called = False
+            return True
+
+    def has_work(self) -> bool:
+        """Whether a job waits, or none will any more."""
+        with self._changed:
+            return bool(self._waiting) or self._closed
+
+    def next(self) -> Job | None:
+        """Take the next job, and count it as running; None when nobody waits now."""
+        with self._changed:
+            if not self._waiting:
                 return None
             job = self._waiting.popleft()
             self._running.add(job)
@@ -139,7 +163,7 @@ class Admission:
             self._running.discard(job)
             if isinstance(last, Completed):
                 # Busy time rather than the job's own: it holds however many run at once.
-                self._pace.add(now - (self._busy_since or now), work_of(job.request.text))
+                self._pace.add(now - (self._busy_since or now), job.work)
                 if last.audio_seconds > 0:
                     rtf = last.inference_seconds / last.audio_seconds
                     known = rtf if self._mean_rtf is None else self._mean_rtf
@@ -148,13 +172,18 @@ class Admission:
 
     # -- for everybody -------------------------------------------------------------------
 
+    def clear(self) -> tuple[Job, ...]:
+        """Take all jobs out of the queue, for somebody else to answer them."""
+        with self._changed:
+            waiting, self._waiting = tuple(self._waiting), deque()
+            return waiting
+
     def close(self) -> tuple[tuple[Job, ...], tuple[Job, ...]]:
         """Let nobody in any more; returns who was waiting and who was running."""
         with self._changed:
             self._closed = True
-            waiting, self._waiting = tuple(self._waiting), deque()
             self._changed.notify_all()
-            return waiting, tuple(self._running)
+            return self.clear(), tuple(self._running)
 
     @property
     def closed(self) -> bool:
@@ -179,7 +208,7 @@ class Admission:
     def _wait_seconds(self) -> float:
         """About how long the engine needs for all who have a seat."""
         pace = self._pace.value
-        begun = sum(work_of(job.request.text) for job in self._running)
+        begun = sum(job.work for job in self._running)
         spent = 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
         return max(0.0, pace * self._work - min(spent, pace * begun))
 

@@ -78,6 +78,7 @@ class Attempt:
             raise speaking.error
         return Completed(
             seed=speaking.seed,
+            quality=speaking.quality,
             warnings=speaking.warnings,
             stages=speaking.seconds,
             queue_seconds=self._queue_seconds,

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from app.runner.engine import SegmentAudio, StageSeconds
+from app.runner.engine import Quality, SegmentAudio, StageSeconds
 from app.runner.errors import ReaderTooSlowError
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ class Completed:
 
     Attributes:
         seed: repeats the result.
+        quality: the class that it was spoken in.
         warnings: sentences for the caller.
         stages: wall-clock seconds of each stage.
         queue_seconds: wait for the engine.
@@ -30,6 +31,7 @@ class Completed:
     """
 
     seed: int
+    quality: Quality
     warnings: tuple[str, ...]
     stages: StageSeconds
     queue_seconds: float

@@ -10,8 +10,8 @@ import importlib
 import importlib.util
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, cast
 
 from indextts import __version__ as VERSION
 from indextts.errors import (
@@ -22,6 +22,7 @@ from indextts.errors import (
     EmotionTextUnavailableError,
     IndexTTSError,
     ModelFileError,
+    QualityUnavailableError,
     RequestError,
     TextError,
 )
@@ -35,6 +36,7 @@ from indextts.options import (
     STREAM_QUICK_TOKENS,
     Option,
 )
+from indextts.quality import QUALITIES, WEIGHTS, FastClass, Quality
 from indextts.request import (
     EMOTIONS,
     NORMALIZATIONS,
@@ -48,6 +50,7 @@ from indextts.request import (
 )
 from indextts.sampling import SamplingChanges
 from indextts.utils.device_errors import (
+    free_memory,
     is_out_of_memory,
     loaded_torch,
     poisons_device,
@@ -61,6 +64,7 @@ __all__ = [
     "MAX_SEED",
     "NORMALIZATIONS",
     "OPTIONS",
+    "QUALITIES",
     "QUICK_TOKENS",
     "SPEED",
     "STREAM_QUICK_TOKENS",
@@ -73,12 +77,15 @@ __all__ = [
     "EmotionTextUnavailableError",
     "Engine",
     "EngineOptions",
+    "FastClass",
     "IndexTTSError",
     "ModelFacts",
     "ModelFileError",
     "Normalization",
     "Option",
     "Progress",
+    "Quality",
+    "QualityUnavailableError",
     "ReferenceAudio",
     "RequestError",
     "SamplingChanges",
@@ -89,6 +96,8 @@ __all__ = [
     "TextError",
     "WorkStats",
     "device_memory",
+    "fast_class",
+    "free_memory",
     "is_out_of_memory",
     "poisons_device",
     "release_memory",
@@ -115,6 +124,8 @@ class Speaking(Protocol):
 
     @property
     def seed(self) -> int: ...
+    @property
+    def quality(self) -> Quality: ...
     @property
     def warnings(self) -> tuple[str, ...]: ...
     @property
@@ -172,6 +183,29 @@ class EngineOptions:
     normalization: str
     cache_bytes: int
     max_batch: int | Literal["auto"] = "auto"
+    quality: str = "exact"
+    fast: FastClass = field(default_factory=FastClass)
+
+
+def fast_class(weights: str, steps: str, prompt_seconds: str, beams: str) -> FastClass:
+    """The class "fast" as settings describe it.
+
+    Args:
+        weights: one of :data:`indextts.quality.WEIGHTS`.
+        steps, prompt_seconds, beams: a number, "exact" to save nothing, or "auto" for what the
+            engine has found to be enough.
+    """
+    savings: dict[str, Any] = {
+        name: None if text == "exact" else number(text)
+        for name, text, number in (
+            ("diffusion_steps", steps, int),
+            ("prompt_seconds", prompt_seconds, float),
+            ("num_beams", beams, int),
+        )
+        if text != "auto"
+    }
+    (known,) = (name for name in WEIGHTS if name == weights)
+    return replace(FastClass(), weights=known, **savings)
 
 
 EngineFactory = Callable[[EngineOptions], Engine]
@@ -210,6 +244,8 @@ def _load_indextts2(options: EngineOptions) -> Engine:
         normalization=options.normalization,
         cache_bytes=options.cache_bytes,
         max_batch=options.max_batch,
+        quality=options.quality,
+        fast=options.fast,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from app.runner.channel import EventChannel
 from app.runner.engine import SynthesisRequest
+from app.runner.work import work_of
 
 
 class Seat:
@@ -56,6 +57,11 @@ class Job:
     events: EventChannel = field(default_factory=EventChannel)
     queued_at: float = field(default_factory=time.monotonic)
     last_step: float | None = None
+
+    @property
+    def work(self) -> float:
+        """How much it is, by a guess."""
+        return work_of(self.request.text, self.request.speed)
 
     @property
     def overdue(self) -> bool:

@@ -12,6 +12,7 @@ from app.runner.engine import (
     Engine,
     IndexTTSError,
     ModelFileError,
+    free_memory,
     is_out_of_memory,
     release_memory,
 )
@@ -100,6 +101,12 @@ class Loader:
         log.error("The model could not be loaded: %s", failure, exc_info=trace)
         return LoadFailure.of(failure)
 
+    def unload(self) -> None:
+        """Free the model's memory; the caller must hold no reference to the engine any more."""
+        self._state.sleep()
+        free_memory()
+        self._changed()
+
     def replace_by_cpu(self, cause: Exception) -> bool:
         """Give the engine up and load it for the CPU; False when that fails.
 
@@ -116,7 +123,7 @@ class Loader:
         return True
 
     def _take(self, engine: Engine, seconds: float) -> None:
-        self._state.loaded(engine)
+        self._state.loaded(engine, seconds)
         self._changed()
         facts = engine.facts
         log.info(

@@ -41,6 +41,7 @@ class ServingLoop:
         admission: where jobs come from.
         state: holds the engine.
         loader: brings another engine when the GPU has no memory.
+        wait_for_work: returns once a job waits and there is an engine for it, or never will be.
         oom_fallback: whether it may.
         count_out_of_memory: called each time that the device runs out of memory.
         give_up: called with a reason when this process can serve nobody any more.
@@ -52,6 +53,7 @@ class ServingLoop:
         admission: Admission,
         state: ModelState,
         loader: Loader,
+        wait_for_work: Callable[[], None],
         *,
         oom_fallback: bool,
         count_out_of_memory: Callable[[], None],
@@ -61,6 +63,7 @@ class ServingLoop:
         self._admission = admission
         self._state = state
         self._loader = loader
+        self._wait_for_work = wait_for_work
         self._oom_fallback = oom_fallback
         self._count_out_of_memory = count_out_of_memory
         self._give_up = give_up
@@ -95,7 +98,9 @@ class ServingLoop:
     def _take_in(self) -> bool:
         """Let jobs in that the engine has room for; False once the queue is closed."""
         while len(self._attempts) < self._room():
-            job = self._admission.next(wait=not self._attempts)
+            if not self._attempts:
+                self._wait_for_work()
+            job = self._admission.next()
             if job is None:
                 break
             with use_request_id(job.request_id):

@@ -11,23 +11,24 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.runner.admission import Admission
 from app.runner.channel import Failed, JobEvent
-from app.runner.engine import SegmentAudio, SynthesisRequest, device_memory
+from app.runner.clock import Clock
+from app.runner.engine import SegmentAudio, SynthesisRequest
 from app.runner.errors import (
     ClientGoneError,
     EngineLostError,
     NotReadyError,
     QueueTimeoutError,
 )
+from app.runner.idle import IdlePolicy, IdleUnloading
 from app.runner.job import Job, Seat
 from app.runner.loading import Load, Loader
 from app.runner.loop import ServingLoop
 from app.runner.status import (
     LOADING_RETRY_SECONDS,
-    EngineUsage,
     ModelState,
     RunnerObserver,
     RunnerStatus,
@@ -48,6 +49,7 @@ class RunnerPolicy:
     queue_seconds: float
     oom_fallback: bool
     load_failure_seconds: float
+    idle: IdlePolicy = field(default_factory=IdlePolicy)
 
 
 class InferenceRunner:
@@ -60,7 +62,8 @@ class InferenceRunner:
         load: builds the engine; its argument overrides the configured device (``"cpu"``).
         policy: limits.
         exit_process: ends the worker process after a failure that only a restart can heal.
-        observer: is told about every change; called from several threads.
+        observer: is told about every change.
+        clock: by which the model is idle.
     """
 
     def __init__(
@@ -69,12 +72,14 @@ class InferenceRunner:
         policy: RunnerPolicy,
         exit_process: Callable[[int], None],
         observer: RunnerObserver | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._policy = policy
         self._exit_process = exit_process
         self._observer = observer
-        self._admission = Admission(policy.queue_size, policy.queue_seconds)
-        self._state = ModelState()
+        self._telling = threading.Lock()
+        self._admission = Admission(policy.queue_size, policy.queue_seconds, clock)
+        self._state = ModelState(refuses_waking=policy.idle.refuses)
         self._loader = Loader(
             load,
             self._state,
@@ -82,10 +87,12 @@ class InferenceRunner:
             count_out_of_memory=self._count_out_of_memory,
             changed=self._tell,
         )
+        idle = IdleUnloading(policy.idle, self._admission, self._state, self._loader, self._load)
         self._loop = ServingLoop(
             self._admission,
             self._state,
             self._loader,
+            idle.wait_for_work,
             oom_fallback=policy.oom_fallback,
             count_out_of_memory=self._count_out_of_memory,
             give_up=self._give_up,
@@ -119,16 +126,20 @@ class InferenceRunner:
 
     # -- for request threads -------------------------------------------------------------
 
-    def require_seat(self, text: str, deadline: float) -> None:
-        """Raises what :meth:`take_seat` would raise now, and takes nothing."""
-        self._state.require_healthy()
-        self._admission.require_seat(text, deadline)
+    def require_seat(self, work: float, deadline: float) -> None:
+        """Raises what :meth:`take_seat` would raise now, and takes nothing.
 
-    def take_seat(self, text: str, deadline: float) -> Seat:
+        A model that was unloaded is loaded from now on, while the caller's clips are fetched.
+        """
+        self._admission.call()
+        self._state.require_healthy()
+        self._admission.require_seat(work, deadline)
+
+    def take_seat(self, work: float, deadline: float) -> Seat:
         """Take a place, from when the clips are there to the end of the engine's work.
 
         Args:
-            text: to be spoken.
+            work: of the request (:func:`app.runner.work.work_of`).
             deadline: value of ``time.monotonic()`` at which the work is given up.
 
         Raises:
@@ -136,7 +147,7 @@ class InferenceRunner:
             QueueFullError: every seat is taken, or the wait would be too long.
         """
         self._state.require_healthy()
-        return self._admission.take_seat(text, deadline)
+        return self._admission.take_seat(work, deadline)
 
     def events(
         self,
@@ -182,18 +193,19 @@ class InferenceRunner:
     def status(self) -> RunnerStatus:
         """What /health shows."""
         counts = self._admission.counts()
-        status, reason, fallback, facts = self._state.snapshot()
+        model = self._state.snapshot()
         return RunnerStatus(
-            status=status,
-            model_loaded=status == "healthy",
-            reason=reason,
-            fallback=fallback,
+            status=model.status,
+            model_loaded=model.loaded,
+            idle_unloaded=model.idle,
+            reason=model.reason,
+            fallback=model.fallback,
             queue_length=counts.waiting,
             queue_capacity=counts.capacity,
-            expected_wait=round(counts.wait_seconds, 3),
+            expected_wait=round(counts.wait_seconds + (model.load_seconds if model.idle else 0), 3),
             jobs_running=counts.running,
             uptime=round(time.monotonic() - self._started_at, 3),
-            facts=facts,
+            facts=model.facts,
         )
 
     # -- for the watchdog ----------------------------------------------------------------
@@ -226,24 +238,32 @@ class InferenceRunner:
             time.sleep(wait_seconds)
             self._state.unloaded()
             self._tell()
+        if self._load():
+            ready()
+            self._loop.run()
+
+    def _load(self) -> bool:
+        """Load, however long it takes; False when only another process can."""
         pause = self._policy.load_failure_seconds
         while (failure := self._loader.load()) is not None:
             if not failure.lasting:
                 self._give_up(failure.reason)
-                return
+                return False
             # A new process would fail as well; this one stays, says so, and looks again.
             self._state.fail(failure.reason)
+            for job in self._admission.clear():
+                job.events.put(Failed(NotReadyError("failed", LOADING_RETRY_SECONDS)))
             self._tell()
             pause = min(LONGEST_RELOAD_SECONDS, max(pause, 0.01))
             log.info("The model is looked for again in %.0f s", pause)
             time.sleep(pause)
             pause *= 2
-        ready()
-        self._loop.run()
+        return True
 
     def _submit(self, job: Job) -> None:
         self._state.require_healthy()
-        if not self._admission.add(job):
+        # Asked again: nobody looks at a job that came when the queue had just been cleared.
+        if not self._admission.add(job) or self._state.failed:
             raise NotReadyError("failed", LOADING_RETRY_SECONDS)
         self._tell()
 
@@ -257,6 +277,8 @@ class InferenceRunner:
         self._tell()
         if gone:
             return Failed(ClientGoneError("gone while queued"))
+        if self._state.snapshot().idle:
+            return Failed(NotReadyError("loading", LOADING_RETRY_SECONDS))
         return Failed(QueueTimeoutError(self._admission.retry_after()))
 
     def _give_up(self, reason: str) -> None:
@@ -275,12 +297,10 @@ class InferenceRunner:
     def _tell(self) -> None:
         if self._observer is None:
             return
-        engine = self._state.engine
         try:
-            usage = EngineUsage()
-            if engine is not None:
-                usage = EngineUsage.of(engine, device_memory(engine.facts.device or ""))
-            self._observer.runner_changed(self.status(), usage)
+            # One at a time: what is told last is how things are.
+            with self._telling:
+                self._observer.runner_changed(self.status(), self._state.usage())
         except Exception:
             # Metrics are no reason to lose a request.
             log.exception("The metrics could not be updated")

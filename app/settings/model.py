@@ -154,6 +154,43 @@ class Settings:
         minimum=0,
         maximum=1 << 44,
     )
+    quality: str = setting(
+        "exact",
+        "Model",
+        "Class of the requests that name none: `exact` follows the original, `fast` leaves out "
+        "what is hard to hear.",
+        choices=("exact", "fast"),
+    )
+    fast_weights: str = setting(
+        "auto",
+        "Model",
+        "What `fast` multiplies large matrices in; `auto`: the fastest that the device has "
+        "instructions for.",
+        choices=("auto", "fp32", "bf16", "int8"),
+    )
+    fast_steps: str = setting(
+        "auto",
+        "Model",
+        "Diffusion steps of `fast` at most: 1 to 100, `exact` for all of them, or `auto` for what "
+        "has been measured to be enough.",
+        check=Check(r"auto|exact|[1-9][0-9]?|100", "auto, exact or a number from 1 to 100"),
+    )
+    fast_prompt_seconds: str = setting(
+        "auto",
+        "Model",
+        "Seconds of the clip that the acoustic model of `fast` reads at most: 1 to 15, `exact` or "
+        "`auto`.",
+        check=Check(
+            r"auto|exact|([1-9]|1[0-4])(\.[0-9]{1,3})?|15(\.0+)?",
+            "auto, exact or a number from 1 to 15",
+        ),
+    )
+    fast_beams: str = setting(
+        "auto",
+        "Model",
+        "Beams of `fast` at most, where a request does not say: 1 to 16, `exact` or `auto`.",
+        check=Check(r"auto|exact|[1-9]|1[0-6]", "auto, exact or a number from 1 to 16"),
+    )
     gpus: tuple[str, ...] = setting(
         (),
         "Model",
@@ -196,6 +233,21 @@ class Settings:
         "A worker that stays stuck for this much longer exits and is restarted.",
         minimum=0.1,
         maximum=DAY,
+    )
+    idle_unload_seconds: float = setting(
+        0.0,
+        "Model",
+        "After so long without work the model's memory is freed; the next request loads it again "
+        "(0: never).",
+        minimum=0,
+        maximum=30 * DAY,
+    )
+    idle_reload: str = setting(
+        "wait",
+        "Model",
+        "What becomes of requests while it is loaded again: they `wait`, within their time limit, "
+        "or are refused (`refuse`) with 503 and Retry-After.",
+        choices=("wait", "refuse"),
     )
     # Voices
     voices_dir: str = setting(

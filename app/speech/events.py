@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.runner.engine import StageSeconds
+from app.runner.engine import Quality, StageSeconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,7 @@ class Finished:
 
     Attributes:
         seed: repeats the result.
+        quality: the class that it was spoken in.
         warnings: sentences for the caller.
         times: of the order.
         audio_seconds: length of the sound.
@@ -68,6 +69,7 @@ class Finished:
     """
 
     seed: int
+    quality: Quality
     warnings: tuple[str, ...]
     times: Times
     audio_seconds: float
@@ -80,9 +82,10 @@ class Finished:
         """Real-time factor: seconds of work for a second of sound."""
         return self.times.inference / self.audio_seconds if self.audio_seconds > 0 else 0.0
 
-    def log_fields(self) -> dict[str, float]:
-        """The times by name, for a log line."""
+    def log_fields(self) -> dict[str, float | str]:
+        """Class and times by name, for a log line."""
         return {
+            "quality": self.quality,
             "queue_time": self.times.queue,
             "fetch_time": self.times.fetch,
             "inference_time": self.times.inference,

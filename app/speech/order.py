@@ -8,11 +8,14 @@ from typing import Any
 
 from app.runner.engine import (
     OPTIONS,
+    SPEED,
     Normalization,
+    Quality,
     ReferenceAudio,
     SamplingChanges,
     SynthesisRequest,
 )
+from app.runner.work import work_of
 
 # A clip as it came: text (a URL, digits, a data: URI) or the bytes of an uploaded file.
 ClipInput = str | bytes
@@ -50,6 +53,7 @@ class SpeechOrder:
         use_random: with `emo_vector`, draw the examples of emotions, not the nearest ones.
         seed: repeats a result; None draws one.
         normalization: how the text is read; None is the engine's own way.
+        quality: the class of quality; None is the engine's own.
         pauses: whether marks of pauses and blank lines are silence.
         options: numbers by the names of :mod:`indextts.options`; None, or no entry, leaves an
             option to its default.
@@ -65,8 +69,14 @@ class SpeechOrder:
     use_random: bool = False
     seed: int | None = None
     normalization: Normalization | None = None
+    quality: Quality | None = None
     pauses: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def work(self) -> float:
+        """How much it is for the engine, by a guess."""
+        return work_of(self.text, self.options.get("speed") or SPEED.default)
 
     def request(
         self,
@@ -86,6 +96,7 @@ class SpeechOrder:
             use_random=self.use_random,
             seed=self.seed,
             normalization=self.normalization,
+            quality=self.quality,
             pauses=self.pauses,
             max_audio_seconds=max_audio_seconds,
             sampling=SamplingChanges(**{n: v for n, v in given.items() if n in of_decoder}),

@@ -61,11 +61,11 @@ class SpeechService:
         """
         try:
             # Before the download: an overload is refused at once.
-            self._runner.require_seat(order.text, order.deadline)
+            self._runner.require_seat(order.work, order.deadline)
             started = time.perf_counter()
             request = self._request(order)
             fetch_seconds = time.perf_counter() - started
-            seat = self._runner.take_seat(order.text, order.deadline)
+            seat = self._runner.take_seat(order.work, order.deadline)
             try:
                 yield from self._serve(order, request, fetch_seconds, seat)
             finally:
@@ -141,6 +141,7 @@ class _Account:
     def finish(self, done: Completed, fetch_seconds: float) -> Finished:
         return Finished(
             seed=done.seed,
+            quality=done.quality,
             warnings=done.warnings,
             times=Times(done.queue_seconds, fetch_seconds, done.inference_seconds, done.stages),
             audio_seconds=self._samples / self._rate if self._rate else 0.0,

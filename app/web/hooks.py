@@ -21,7 +21,7 @@ ALLOWED_HEADERS = ("Authorization", "Content-Type", "X-API-Key", HEADER)
 EXPOSED_HEADERS = (
     HEADER,
     *("X-Audio-Length", "X-Inference-Time", "X-Queue-Time", "X-Fetch-Time", "X-RTF", "X-Seed"),
-    *("X-Speed", "X-Warning", "X-Should-Retry", "Retry-After"),
+    *("X-Quality", "X-Speed", "X-Warning", "X-Should-Retry", "Retry-After"),
 )
 _OPENAI_HEADER = re.compile(r"(x-stainless|openai)-[a-z-]{1,40}|user-agent|idempotency-key")
 _LONGEST_QUESTION = 2000
@@ -34,7 +34,7 @@ class RequestTrace:
 
     Attributes:
         started: value of ``time.perf_counter()``.
-        times: seconds by name.
+        told: what the route adds: names and, mostly, seconds.
         refusal: why it was not served, for the metric.
         size: bytes of a streamed body, so far.
         streams: the answer's body is a stream, which is not over with its headers.
@@ -42,7 +42,7 @@ class RequestTrace:
     """
 
     started: float = field(default_factory=time.perf_counter)
-    times: dict[str, float] = field(default_factory=dict)
+    told: dict[str, float | str] = field(default_factory=dict)
     refusal: str = ""
     size: int = 0
     streams: bool = False
@@ -139,7 +139,8 @@ def _recorder(
             fields["refusal"] = current.refusal
         if current.streams:
             fields["whole"] = current.whole
-        fields.update({name: round(value, 4) for name, value in current.times.items()})
+        for name, value in current.told.items():
+            fields[name] = value if isinstance(value, str) else round(value, 4)
         quiet = route in quiet_paths and response.status_code < 400
         log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"fields": fields})
 

@@ -38,6 +38,7 @@ PARTS = (
     Part("steps", "fast", "time, launches and floor of a GPT, DiT and vocoder call", 90),
     Part("speed", "fast", "load, first request, RTF by stage and text", 120),
     Part("batch", "fast", "audio seconds a second for 1 to 16 segments together", 75),
+    Part("slots", "memory", "step time and memory of 1 to 32 slots, free and recorded", 75),
     Part("peaks", "memory", "peak of memory by stage", 60),
     Part("fallback", "memory", "out of memory: again, then the CPU, then the next request", 60),
     Part(

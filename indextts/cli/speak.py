@@ -142,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
         verbalizer=args.verbalizer,
         normalization=args.normalization,
         quality=args.quality,
+        # It speaks once: there is no other request to spare anything.
+        warm_up=False,
     )
     if engine.model_notice:
         sys.stderr.write(f"indextts: {engine.model_dir}: {engine.model_notice}\n")

@@ -33,11 +33,9 @@ class FlowQueue:
 
     Args:
         acoustic: the model.
-        rows: how many flows take a step together at most.
     """
 
-    def __init__(self, acoustic: AcousticModel, rows: int) -> None:
-        self.rows = rows
+    def __init__(self, acoustic: AcousticModel) -> None:
         self.members: list[Member] = []
         self.counts = FlowCounts()
         self._acoustic = acoustic
@@ -52,10 +50,10 @@ class FlowQueue:
         self._part_from(gone)
         self.members = [member for member in self.members if member not in gone]
 
-    def groups(self) -> list[tuple[Member, ...]]:
-        """Who takes the next step together; the group of the oldest first."""
+    def groups(self, rows: int) -> list[tuple[Member, ...]]:
+        """Who takes the next step together, at most `rows`; the group of the oldest first."""
         running = [member for member in self.members if not _flow(member).ended]
-        return group_members(running, self.rows)
+        return group_members(running, rows)
 
     def step(self, members: tuple[Member, ...]) -> list[Member]:
         """One step of a group that :meth:`groups` has named; returns those that have ended."""

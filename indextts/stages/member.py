@@ -6,7 +6,7 @@ scheduler's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,7 @@ class Member:
             EmptyGenerationError: there are none, for the second time.
         """
         self.slot = None
+        made = self._until_start(made)
         if self._first is None and self._is_short(made):
             self._first = made
             return
@@ -172,6 +173,15 @@ class Member:
             truncated=self._made.truncated,
             too_few_of=self._least if self._too_few else None,
         )
+
+    def _until_start(self, made: Generated) -> Generated:
+        """Nothing forbids that START is drawn, which the codec does not have: it ends the codes as
+        STOP does (codec_and_speaker.md 1.3)."""
+        foreign = made.codes >= self._utterance.networks.codec.codebook_size  # [n]
+        if not foreign.any():
+            return made
+        first = int(foreign.int().argmax())
+        return replace(made, codes=made.codes[:first], truncated=False)
 
     def _is_short(self, made: Generated) -> bool:
         return len(made.codes) < self._least and not made.truncated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import sys
@@ -53,7 +54,13 @@ def release_memory(error: BaseException) -> None:
         traceback.clear_frames(link.__traceback__)
         link.__traceback__ = None
         waiting += [link.__cause__, link.__context__]
+    free_memory()
+
+
+def free_memory() -> None:
+    """Give back what nobody refers to any more: to the device, and to the operating system."""
     gc.collect()
+    _trim_heap()
     torch = loaded_torch()
     if torch is None:
         return
@@ -62,6 +69,13 @@ def release_memory(error: BaseException) -> None:
     except RuntimeError:
         # The next attempt will show whether the device still works.
         log.exception("The GPU's memory could not be released")
+
+
+def _trim_heap() -> None:
+    """glibc keeps freed blocks of up to 32 MB for later; others have nothing to be told."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def loaded_torch() -> Any:

@@ -2,9 +2,10 @@
 
 Each line of a text is a segment.  Commands in a line: ``[slow 1.5]`` takes that many seconds,
 ``[hang 5]`` takes them without asking the Control; ``[until go]`` waits for a file of this name
-beside the journal; ``[fail]``, ``[oom]``, ``[oom once]``, ``[poison]``, ``[silent]`` for a text
-with nothing to speak, ``[noise 5]`` writes lines to stderr, ``[lead 500]`` is silent for so many
-milliseconds before the first line, if pauses are on, and ``[die]`` ends the process.
+beside the journal; ``[fail]``, ``[unready]`` (its class of quality), ``[oom]``, ``[oom once]``,
+``[poison]``, ``[silent]`` for a text with nothing to speak, ``[noise 5]`` writes lines to stderr,
+``[lead 500]`` is silent for so many milliseconds before the first line, if pauses are on, and
+``[die]`` ends the process.
 ``INDEXTTS_TEST_LOAD_SECONDS``, ``INDEXTTS_TEST_LOAD_ERROR`` (a model file is missing while this
 file exists), ``INDEXTTS_TEST_LOAD_CRASH``, ``INDEXTTS_TEST_DEVICE`` and ``INDEXTTS_TEST_JOURNAL``
 (a file that gets a line for each start and end) steer the process.
@@ -23,8 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from app.runner.engine import EngineOptions
-from indextts.errors import GenerationError, ModelFileError, RequestError, TextError
+from indextts.errors import (
+    GenerationError,
+    ModelFileError,
+    QualityUnavailableError,
+    RequestError,
+    TextError,
+)
 from indextts.facts import ModelFacts
+from indextts.quality import Quality, check_quality
 from indextts.request import Control, Progress, SegmentAudio, StageSeconds, SynthesisRequest
 from indextts.work_stats import WorkStats
 
@@ -48,9 +56,14 @@ class StandInEngine:
     """See the module."""
 
     def __init__(
-        self, device: str = "cpu", journal: Path | None = None, max_batch: int = 1
+        self,
+        device: str = "cpu",
+        journal: Path | None = None,
+        max_batch: int = 1,
+        quality: Quality = "exact",
     ) -> None:
         self.device = device
+        self.quality = quality
         self._max_batch = max_batch
         self._speeches: list[HummedSpeech] = []
         self._steps = self._codes = 0
@@ -74,6 +87,8 @@ class StandInEngine:
             model_notice="It only hums.",
             sample_rate=RATE,
             max_batch=self._max_batch,
+            quality=self.quality,
+            fast_class="a shorter hum",
         )
 
     def stats(self) -> WorkStats:
@@ -105,6 +120,8 @@ class StandInEngine:
         _write_past_the_log(command, value)
         if command == "fail":
             raise GenerationError("secret path /models/gpt.pth")
+        if command == "unready":
+            raise QualityUnavailableError("quality 'fast' could not be made ready: /secret/path")
         if command == "silent":
             raise TextError("There is nothing to speak in this text.")
         if command == "poison":
@@ -153,7 +170,8 @@ def make(options: EngineOptions) -> StandInEngine:
     journal = os.environ.get("INDEXTTS_TEST_JOURNAL")
     # As many at once as a test asks for; otherwise one after the other.
     max_batch = 1 if options.max_batch == "auto" else options.max_batch
-    return StandInEngine(device, Path(journal) if journal else None, max_batch)
+    quality = check_quality(options.quality)
+    return StandInEngine(device, Path(journal) if journal else None, max_batch, quality)
 
 
 def _write_past_the_log(command: str, value: str) -> None:
@@ -181,6 +199,7 @@ class HummedSpeech:
         self.ended = False
         self.error: Exception | None = None
         self.seed = 1234 if request.seed is None else request.seed
+        self.quality: Quality = request.quality or engine.quality
         self.warnings = ("unknown character",) if "☃" in request.text else ()
 
     @property

@@ -84,6 +84,26 @@ def test_clips_by_url_are_the_same_as_by_hex(server: Server, tmp_path: Path) -> 
     assert missing.json()["detail"] == "Invalid audio input format"
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "voice", "status"),
+    [
+        ("/tts", "text", "spk_audio", 422),
+        ("/tts/stream", "text", "spk_audio", 422),
+        ("/v1/audio/speech", "input", "ref_audio", 400),  # as OpenAI's own
+    ],
+)
+def test_a_pause_that_is_too_long_is_the_callers_mistake(
+    server: Server, path: str, text: str, voice: str, status: int
+) -> None:
+    """Only the engine reads pauses; its sentence about them reaches the caller."""
+    body = {text: "Wait. [pause 11s] Go on.", voice: server.clip_hex}
+    answer = requests.post(f"{server.url}{path}", json=body, timeout=60)
+    assert answer.status_code == status, answer.text
+    assert "10 s at most, not as long as [pause 11s]" in answer.text
+    body[text] = "Wait. [pause 1s] Go on."
+    assert requests.post(f"{server.url}{path}", json=body, timeout=60).status_code == 200
+
+
 def test_emotions_change_the_sound(server: Server) -> None:
     sounds = {
         name: post(server, text=SENTENCES[0], seed=1, **body).json()["audio_hex"]

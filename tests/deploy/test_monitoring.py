@@ -85,6 +85,13 @@ def test_every_metric_is_on_the_dashboard(labels_of: dict[str, set[str]]) -> Non
     assert missing == set()
 
 
+def test_every_panel_keeps_to_the_chosen_instances() -> None:
+    for panel in _dashboard()["panels"]:
+        for target in panel["targets"]:
+            series = re.findall(r"indextts_\w+(\{[^}]*\})?", target["expr"])
+            assert all('instance=~"$instance"' in selector for selector in series), panel["title"]
+
+
 def test_the_dashboard_is_current() -> None:
     written = output_of([sys.executable, FOLDER / "grafana/dashboard.py"])
     assert (FOLDER / "grafana/dashboard.json").read_text() == written

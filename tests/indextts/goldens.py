@@ -38,9 +38,14 @@ def _weights() -> ModuleType:
     return module
 
 
+@functools.cache
+def _drawn(key: str, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(_weights().tensor_for(key, shape))
+
+
 def stand_in(key: str, shape: tuple[int, ...]) -> Tensor:
-    """The stand-in weight of a state-dict key (goldens/weights.py)."""
-    return torch.from_numpy(_weights().tensor_for(key, tuple(shape)))
+    """The stand-in weight of a state-dict key (goldens/weights.py), a copy of one's own."""
+    return _drawn(key, tuple(shape)).clone()
 
 
 def stand_ins(shapes: dict[str, list[int]]) -> dict[str, Tensor]:

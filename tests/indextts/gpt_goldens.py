@@ -16,6 +16,7 @@ from indextts.stages.decoding.session import NativeSession
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.utils.checkpoint import load_into
 from indextts.utils.dataclass_io import from_mapping
+from indextts.utils.skeleton import skeleton
 from tests.indextts import goldens
 
 MAX_CODES = 24
@@ -37,7 +38,7 @@ def load_golden_gpt(scale: float = 1.0, bias: dict[str, float] | None = None) ->
     rows = {"stop": config.stop_mel_token, "start": config.start_mel_token, "one": 1}
     for name, value in (bias or {}).items():
         state["mel_head.bias"][rows[name]] += value
-    with torch.device("meta"):
+    with skeleton():
         conditioner, gpt = ReferenceConditioner(config), SemanticGPT(config)
     load_into(conditioner, state, "gpt.pth")
     load_into(gpt, state, "gpt.pth")

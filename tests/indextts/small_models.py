@@ -8,6 +8,7 @@ from torch import nn
 from indextts.config import ConformerConfig, GPTConfig
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.utils.checkpoint import load_into
+from indextts.utils.skeleton import skeleton
 
 
 def small_gpt_config() -> GPTConfig:
@@ -51,7 +52,7 @@ def fill_randomly(module: nn.Module, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def small_gpt(seed: int = 0) -> SemanticGPT:
-    with torch.device("meta"):
+    with skeleton():
         model = SemanticGPT(small_gpt_config())
     load_into(model, fill_randomly(model, seed), "small_gpt")
     return model

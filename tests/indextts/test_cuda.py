@@ -68,7 +68,7 @@ def test_the_second_gpu_speaks_the_codes_of_the_cpu(
     assert engine.device_notice == ""
     assert gpu.replays > replays
     assert not gpu.device_waits
-    on_cpu = IndexTTS2(tiny_model_dir, device="cpu", precision="fp32")
+    on_cpu = IndexTTS2(tiny_model_dir, device="cpu", precision="fp32", warm_up=False)
     if precision != "fp32":
         on_cpu.networks.gpt.to(engine.networks.gpt.dtype)
     assert codes(result) == codes(on_cpu.synthesize(request))

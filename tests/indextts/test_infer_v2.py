@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import threading
@@ -15,6 +16,7 @@ import torch
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from indextts.errors import (
     AudioError,
@@ -99,6 +101,20 @@ def test_the_cache_changes_nothing_but_the_counters(
     assert engine.cache_stats().hits > 0
     assert engine.cache_stats().bytes > 0
     assert (uncached.cache_stats().hits, uncached.cache_stats().bytes) == (0, 0)
+
+
+def test_the_warm_up_leaves_no_trace(
+    tiny_model_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "indextts"):
+        warm = IndexTTS2(tiny_model_dir, device="cpu")
+        warmed = [record.message for record in caplog.records if "warm" in record.message]
+        cold = IndexTTS2(tiny_model_dir, device="cpu", warm_up=False)
+    assert [message.split(" in ")[0] for message in warmed] == ["warming up", "warmed up"]
+    assert warmed == [record.message for record in caplog.records if "warm" in record.message]
+    assert (warm.cache_stats().entries, warm.cache_stats().misses) == (0, 0)
+    assert warm.stats().gpt_steps > cold.stats().gpt_steps == 0
+    assert same(warm.synthesize(request()), cold.synthesize(request()))
 
 
 def test_threads_never_hear_each_other(engine: IndexTTS2) -> None:
@@ -481,6 +497,23 @@ def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) 
     vector = engine.infer(path, SENTENCES[0], emo_audio_prompt=path, emo_vector=[0.1] * 8, seed=3)
     plain = engine.infer(path, SENTENCES[0], emo_vector=[0.1] * 8, seed=3)
     assert np.array_equal(vector[1], plain[1])  # type: ignore[arg-type]
+
+
+def test_infer_makes_pauses_unless_they_are_text(engine: IndexTTS2, tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    sf.write(path, voice(1), SAMPLE_RATE)
+    text = f"[pause 700ms] {SENTENCES[0]}"
+
+    def spoken(text: str, pauses: bool) -> NDArray[np.int16]:
+        made = engine.infer(path, text, seed=3, pauses=pauses)
+        assert isinstance(made, tuple)
+        return made[1]
+
+    lead = 7 * SAMPLE_RATE // 10
+    led = spoken(text, True)
+    assert not led[:lead].any()
+    assert np.array_equal(led[lead:], spoken(SENTENCES[0], True))
+    assert spoken(text, False)[:lead].any()
 
 
 FILES = [

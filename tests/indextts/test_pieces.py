@@ -85,9 +85,16 @@ def test_threads_and_inference_mode_beside() -> None:
 
 def test_threads_for_a_while() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(ArithmeticError), cpu_threads(before + 1):
-        assert torch.get_num_threads() == before + 1
-        raise ArithmeticError
+    found: list[int] = []
+
+    def fail() -> None:
+        with cpu_threads(before + 1):
+            found.append(torch.get_num_threads())
+            raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        fail()
+    assert found == [before + 1]
     assert torch.get_num_threads() == before
     with cpu_threads(None):
         assert torch.get_num_threads() == before

@@ -138,7 +138,7 @@ def work_through(
 def test_company_changes_nothing(
     engine: IndexTTS2, clips: list[ReferenceAudio], alone: Alone, at_once: int
 ) -> None:
-    numbers = list(range(24))
+    numbers = list(range(2 * KINDS))
     made = work_through(engine, numbers, at_once, clips)
     for number in numbers:
         assert len(made[number]) == len(alone(number))
@@ -168,7 +168,7 @@ def test_flows_that_share_their_steps_sound_the_same(
     """As a GPU works: flows in groups, beside the decode."""
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
     engine._line.scheduler.policy = SchedulerPolicy(4, rows, "together")
-    engine._line.scheduler._flows = FlowQueue(engine.networks.reference.acoustic, rows)
+    engine._line.scheduler._room.flow_rows = rows
     groups: list[int] = []
     step = FlowQueue.step
 
@@ -224,7 +224,7 @@ class Caller:
 
 ARRIVALS = st.lists(
     st.one_of(
-        st.tuples(st.just("submit"), st.integers(0, 35)),
+        st.tuples(st.just("submit"), st.integers(0, 2 * KINDS - 1)),
         st.tuples(st.sampled_from(["cancel", "close", "fail", "late"]), st.integers(0, 3)),
         st.tuples(st.just("tick"), st.integers(1, 25)),
     ),
@@ -302,8 +302,8 @@ def test_a_failed_step_is_taken_again_with_fewer(
     nothing_is_left(engine)
     monkeypatch.undo()
     assert engine.stats().slots == 1
-    for _ in range(5):
-        work_through(engine, list(range(12)), 4, clips)
+    engine._scheduler.policy = replace(engine._scheduler.policy, calm=4)
+    work_through(engine, list(range(12)), 4, clips)
     assert engine.stats().slots == 4
 
 
@@ -328,7 +328,7 @@ def test_what_fails_alone_fails_alone(
         assert speaking[number].error is None
         alone.check(number, speaking[number].take())
     nothing_is_left(engine)
-    engine._line.scheduler._slots = 4
+    engine._line.scheduler._room.slots = 4
 
 
 def test_noise_in_one_voice_reaches_nobody_else(

@@ -38,6 +38,7 @@ from indextts.network_configs import BigVGANConfig, W2VBertConfig
 from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_gpt import SemanticGPT
+from indextts.utils.skeleton import skeleton
 from tests.indextts.small_models import fill_randomly, small_gpt_config
 
 SAMPLE_RATE = 22050
@@ -110,7 +111,7 @@ def write_tiny_model(folder: Path) -> Path:
     plain = json.loads(json.dumps(asdict(config)))
     (folder / "config.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
     (folder / "bpe.model").write_bytes(_train_tokenizer(config.gpt.number_text_tokens))
-    with torch.device("meta"):
+    with skeleton():
         gpt, conditioner = SemanticGPT(config.gpt), ReferenceConditioner(config.gpt)
         acoustic, codec = AcousticModel(config.s2mel), RepCodec(config.semantic_codec)
         style = CAMPPlus(config.s2mel.style_encoder)

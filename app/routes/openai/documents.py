@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from app.routes.examples import TEXT
 from app.routes.negotiation import EVENT_STREAM
 from app.routes.openai.schema import SpeechBody
-from app.routes.openapi_parts import BINARY, answer, error, ref, secured
+from app.routes.openapi_parts import BINARY, QUALITY_HEADER, answer, error, ref, secured
 
 AUDIO_TYPES = ("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm")
 DESCRIPTION = """\
@@ -22,6 +22,7 @@ Events: `speech.audio.delta` with `audio` in base64, then `speech.audio.done` wi
 `error`. A failure after the first sound breaks chunked audio off.
 """
 HEADERS = {
+    **QUALITY_HEADER,
     "X-Speed": {"description": "The speed taken, if one was given.", "schema": {"type": "number"}},
     "X-Warning": {"description": "What was ignored.", "schema": {"type": "string"}},
 }

@@ -15,13 +15,22 @@ from marshmallow import (
     validates_schema,
 )
 
-from app.routes.schemas import Fields, Number, ShortList, TextLength, Whole, option_field
+from app.routes.schemas import (
+    QUALITY_HELP,
+    Fields,
+    Number,
+    ShortList,
+    TextLength,
+    Whole,
+    option_field,
+)
 from app.runner.engine import (
     EMOTIONS,
     MAX_MEL_TOKENS,
     MAX_SEED,
     NORMALIZATIONS,
     OPTIONS,
+    QUALITIES,
     SPEED,
 )
 from app.speech.stream_encode import FILE_RATES, StreamFormat, file_rates
@@ -200,6 +209,11 @@ class SpeechBody(Schema):
         load_default=None,
         validate=validate.OneOf(NORMALIZATIONS),
         metadata={"description": "How the text is read, as in /tts."},
+    )
+    quality = fields.Str(
+        load_default=None,
+        validate=validate.OneOf(QUALITIES),
+        metadata={"description": QUALITY_HELP},
     )
     pauses = _flag("false: marks of pauses in the input are text like any other.")
     ref_text = fields.Raw(metadata={"description": "Not needed, and ignored; so is `language`."})

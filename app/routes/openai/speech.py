@@ -76,7 +76,7 @@ def _whole(parts: Services, wish: Wish, explain: Callable[[Exception], ApiError]
         )
     except Exception as error:
         raise explain(error) from error
-    trace().times.update(speech.finished.log_fields())
+    trace().told.update(speech.finished.log_fields())
     response = file_response(audio, speech.finished)
     # Nginx does not hold back what streams; this it may, so that a slow reader holds no thread.
     response.headers["X-Accel-Buffering"] = "yes"

@@ -81,6 +81,7 @@ def wish_of(fields: dict[str, Any], caller: Caller, deadline: float, emotion_tex
         use_random=bool(fields["use_random"]),
         seed=fields["seed"],
         normalization=fields["normalization"],
+        quality=fields["quality"],
         pauses=fields["pauses"] is not False,
         options=options,
     )

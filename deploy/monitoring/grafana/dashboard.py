@@ -50,6 +50,13 @@ def rate(metric: str, by: str, labels: str = INSTANCES) -> dict[str, str]:
     return {f"{{{{{by}}}}}": expression}
 
 
+def share(part: str, whole: str, by: str = "") -> str:
+    """A counter's rate by another's; both with their own labels."""
+    group = f" by ({by})" if by else ""
+    over, under = (f"sum{group} (rate({metric}[$__rate_interval]))" for metric in (part, whole))
+    return f"{over} / {under}"
+
+
 def gauge(metric: str) -> dict[str, str]:
     """A gauge, for each instance."""
     return {"{{instance}}": f"{metric}{{{INSTANCES}}}"}
@@ -69,6 +76,11 @@ PANELS = (
     Panel("State of the model", "short", {
         "{{instance}} {{state}}": f"indextts_model_state{{{INSTANCES}}} > 0"
     }),
+    Panel("Models unloaded while nobody needs them", "short",
+          gauge("indextts_idle_unloaded"), True),
+    Panel("Unloaded after idling", "short", {
+        "{{instance}}": f"increase(indextts_idle_unloads_total{{{INSTANCES}}}[1h])"
+    }),
     Panel("Waiting", "short", gauge("indextts_queue_length"), True),
     Panel("Expected wait of a new request", "s", gauge("indextts_expected_wait_seconds")),
     Panel("Running", "short", gauge("indextts_running"), True),
@@ -76,30 +88,39 @@ PANELS = (
         "{{stage}}": f"sum by (stage) (indextts_segments{{{INSTANCES}}})"
     }, True),
     Panel("Slots", "short", gauge("indextts_slots"), True),
-    Panel("Sequences in a step of the GPT", "none", {
-        "mean": 'sum(rate(indextts_steps_total{kind="codes"}[$__rate_interval]))'
-        ' / sum(rate(indextts_steps_total{kind="gpt"}[$__rate_interval]))'
+    Panel("Slots in use", "percentunit", {
+        "{{instance}}": f'indextts_segments{{stage="decoding",{INSTANCES}}}'
+        f" / ignoring (stage) indextts_slots{{{INSTANCES}}}"
     }),
+    Panel("Sequences in a step of the GPT", "none", {
+        "mean": share(f'indextts_steps_total{{kind="codes",{INSTANCES}}}',
+                      f'indextts_steps_total{{kind="gpt",{INSTANCES}}}')
+    }),
+    Panel("Codes a second", "none",
+          rate("indextts_steps_total", "instance", f'kind="codes",{INSTANCES}'), True),
     Panel("Steps a second", "none", rate("indextts_steps_total", "kind")),
     Panel("Padding of the flows", "percentunit", {
-        "padding": 'sum(rate(indextts_flow_frames_total{use="padding"}[$__rate_interval]))'
-        " / sum(rate(indextts_flow_frames_total[$__rate_interval]))"
+        "padding": share(f'indextts_flow_frames_total{{use="padding",{INSTANCES}}}',
+                         f"indextts_flow_frames_total{{{INSTANCES}}}")
     }),
     Panel("Time in the queue", "s", quantiles("indextts_queue_seconds")),
     Panel("Inference", "s", quantiles("indextts_inference_seconds")),
     Panel("Fetching and decoding clips", "s", quantiles("indextts_fetch_seconds")),
     Panel("Inference time by audio length (below 1: faster than speech)", "none",
-          quantiles("indextts_rtf")),
+          {f"p{percent} {{{{quality}}}}":
+           f"histogram_quantile(0.{percent}, sum by (le, quality) "
+           f"(rate(indextts_rtf_bucket{{{INSTANCES}}}[$__rate_interval])))"
+           for percent in (50, 95)}),
     Panel("Mean time of the stages", "s", {
-        "{{stage}}": "sum by (stage) (rate(indextts_stage_seconds_sum[$__rate_interval]))"
-        " / sum by (stage) (rate(indextts_stage_seconds_count[$__rate_interval]))"
+        "{{stage}}": share(f"indextts_stage_seconds_sum{{{INSTANCES}}}",
+                           f"indextts_stage_seconds_count{{{INSTANCES}}}", "stage")
     }, True),
     Panel("Seconds of audio a second", "none",
           rate("indextts_audio_seconds_total", "instance"), True),
     Panel("Text tokens and codes a second", "none", rate("indextts_tokens_total", "kind")),
     Panel("Voices found in the cache", "percentunit", {
-        "found": 'sum(rate(indextts_voice_cache_total{result="hit"}[$__rate_interval]))'
-        " / sum(rate(indextts_voice_cache_total[$__rate_interval]))"
+        "found": share(f'indextts_voice_cache_total{{result="hit",{INSTANCES}}}',
+                       f"indextts_voice_cache_total{{{INSTANCES}}}")
     }),
     Panel("Memory of cached voices", "bytes", gauge("indextts_voice_cache_bytes"), True),
     Panel("GPU memory of tensors", "bytes", gauge("indextts_device_memory_bytes")),

@@ -15,7 +15,7 @@ from indextts.config import SegmentationConfig
 from indextts.stages.text.spans import Kind, Span
 
 _BLANKS = re.compile(" {2,}")
-_BLANK_BEFORE_MARK = re.compile(" ++(?=[,.?!…])")
+_BLANK_BEFORE_MARK = re.compile(" (?=[,.?!…])")
 _ATOM = re.compile(r"[\u3400-\u9fff]|[^ \u3400-\u9fff]+ *| +")
 # Who said it, behind a Chinese quote.
 _SAYS = re.compile(r"[\u4e00-\u9fff]{1,4}?(?:说|道|问|答|喊|叫)")
@@ -246,7 +246,8 @@ def spoken_text(spans: Iterable[Span]) -> str:
 
 def tidy_blanks(text: str) -> str:
     """No blanks at the ends and in front of marks, and one at most elsewhere."""
-    return _BLANKS.sub(" ", _BLANK_BEFORE_MARK.sub("", text)).strip()
+    # In this order each blank is looked at once, however many there are.
+    return _BLANK_BEFORE_MARK.sub("", _BLANKS.sub(" ", text)).strip()
 
 
 def _is_han(character: str) -> bool:

@@ -161,7 +161,7 @@ def test_without_https_there_is_no_microphone(server: Server, visit: Visitor) ->
 
 def test_emotions(server: Server, visit: Visitor) -> None:
     page = visit(server)
-    assert not {"emo_audio", "emo_vector", "emo_text", "speed", "seed"} & set(sent(page))
+    assert not {"emo_audio", "emo_vector", "emo_text", "speed", "seed", "quality"} & set(sent(page))
 
     page = visit(server)
     choose(page, "emotion", "vector")
@@ -170,9 +170,10 @@ def test_emotions(server: Server, visit: Visitor) -> None:
     page.locator("#emotion-sad").fill("0.35")
     page.locator("#emo-alpha").fill("0.8")
     page.locator("#speed").fill("1.25")
+    page.locator("#quality").select_option("fast")
     body = sent(page)
     assert body["emo_vector"] == [0, 0, 0.35, 0, 0, 0, 0, 0]
-    assert (body["emo_alpha"], body["speed"]) == (0.8, 1.25)
+    assert (body["emo_alpha"], body["speed"], body["quality"]) == (0.8, 1.25, "fast")
 
     page = visit(server)
     choose(page, "emotion", "clip")

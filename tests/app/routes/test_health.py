@@ -14,6 +14,7 @@ def test_healthy(client: FlaskClient) -> None:
     assert body == {
         "status": "healthy",
         "model_loaded": True,
+        "idle_unloaded": False,
         "deepspeed_enabled": False,
         "device": "cpu",
         "precision": "fp32",
@@ -25,6 +26,8 @@ def test_healthy(client: FlaskClient) -> None:
         "max_batch": 1,
         "device_notice": None,
         "sample_rate": 22050,
+        "quality": "exact",
+        "fast_class": "a shorter hum",
         "queue_length": 0,
         "queue_capacity": 32,
         "expected_wait": 0.0,

@@ -84,6 +84,7 @@ def test_the_page_is_told_about_the_server(page: FlaskClient, make_app: AppMaker
     assert facts_of(page) == {
         "needs_key": False,
         "docs": True,
+        "quality": "exact",
         "max_text_chars": 5000,
         "max_clip_bytes": 20 * 1024 * 1024,
         "max_clip_seconds": 60.0,

@@ -34,6 +34,7 @@ def test_the_json_answer(client: FlaskClient, clip_hex: str) -> None:
         "queue_time",
         "fetch_time",
         "seed",
+        "quality",
         "sample_rate",
         "format",
         "warnings",

@@ -15,13 +15,15 @@ from app.runner.job import Job
 from app.runner.work import FIRST_PACE, OVERHEAD, Pace, work_of
 
 VOICE = ReferenceAudio(np.zeros(16000, dtype=np.float32), 16000)
-SENTENCE = "x" * 80  # 100 with the overhead
+SENTENCE = "x" * 80
+WORK = 100.0  # of the sentence, with the overhead
 FAR = 1e9
 
 
 def completed(seconds: float) -> Completed:
     return Completed(
         seed=0,
+        quality="exact",
         warnings=(),
         stages=StageSeconds(),
         queue_seconds=0.0,
@@ -31,7 +33,7 @@ def completed(seconds: float) -> Completed:
 
 
 def job_of(admission: Admission, text: str = SENTENCE) -> Job:
-    seat = admission.take_seat(text, time.monotonic() + FAR)
+    seat = admission.take_seat(work_of(text), time.monotonic() + FAR)
     job = Job(SynthesisRequest(text, VOICE), time.monotonic() + FAR, lambda: False, "", seat)
     assert admission.add(job)
     return job
@@ -40,6 +42,14 @@ def job_of(admission: Admission, text: str = SENTENCE) -> Job:
 def test_chinese_weighs_as_long_as_it_is_spoken() -> None:
     assert work_of("abc") - OVERHEAD == 3
     assert work_of("\u4f60\u597d") - OVERHEAD == 6
+
+
+def test_slow_speech_is_more_work_and_fast_speech_less() -> None:
+    plain, slow, fast = (work_of("x" * 100, speed) - OVERHEAD for speed in (1.0, 0.5, 2.0))
+    assert (plain, slow, fast) == (100.0, 150.0, 75.0)
+    request = SynthesisRequest(SENTENCE, VOICE, speed=0.5)
+    job = Job(request, FAR, lambda: False, "", None)
+    assert job.work == work_of(SENTENCE, 0.5) > work_of(SENTENCE)
 
 
 def test_the_pace_is_time_for_work_of_late() -> None:
@@ -55,44 +65,44 @@ def test_the_pace_is_time_for_work_of_late() -> None:
 def test_a_burst_of_sentences_waits() -> None:
     admission = Admission(queue_size=32, queue_seconds=60.0)
     for _ in range(20):  # 2 s each, as far as anybody knows
-        admission.take_seat(SENTENCE, time.monotonic() + 120.0)
+        admission.take_seat(WORK, time.monotonic() + 120.0)
     assert admission.counts().wait_seconds == pytest.approx(40.0)
 
 
 def test_who_would_wait_too_long_is_refused_at_once() -> None:
     admission = Admission(queue_size=32, queue_seconds=3.0)
-    admission.take_seat(SENTENCE, time.monotonic() + FAR)
-    second = admission.take_seat(SENTENCE, time.monotonic() + FAR)
+    admission.take_seat(WORK, time.monotonic() + FAR)
+    second = admission.take_seat(WORK, time.monotonic() + FAR)
     with pytest.raises(QueueFullError) as caught:
-        admission.require_seat(SENTENCE, time.monotonic() + FAR)
+        admission.require_seat(WORK, time.monotonic() + FAR)
     assert not isinstance(caught.value, QueueTimeoutError)
     assert caught.value.retry_after == 2
     second.leave()
-    admission.require_seat(SENTENCE, time.monotonic() + FAR)
+    admission.require_seat(WORK, time.monotonic() + FAR)
 
 
 def test_who_would_miss_the_deadline_is_refused_at_once() -> None:
     admission = Admission(queue_size=32, queue_seconds=60.0)
     # With the engine to itself it may try, whatever is guessed.
-    only = admission.take_seat(SENTENCE, time.monotonic() + 1.0)
+    only = admission.take_seat(WORK, time.monotonic() + 1.0)
     with pytest.raises(QueueTimeoutError):
-        admission.take_seat(SENTENCE, time.monotonic() + 3.0)
-    admission.take_seat(SENTENCE, time.monotonic() + 9.0)
+        admission.take_seat(WORK, time.monotonic() + 3.0)
+    admission.take_seat(WORK, time.monotonic() + 9.0)
     only.leave()
 
 
 def test_a_long_text_fills_the_queue_sooner_than_many_short_ones() -> None:
     admission = Admission(queue_size=32, queue_seconds=60.0)
-    admission.take_seat("x" * 4000, time.monotonic() + FAR)
+    admission.take_seat(work_of("x" * 4000), time.monotonic() + FAR)
     with pytest.raises(QueueFullError):
-        admission.take_seat("x", time.monotonic() + FAR)
+        admission.take_seat(work_of("x"), time.monotonic() + FAR)
 
 
 def test_the_engine_that_is_fast_lets_more_in() -> None:
     admission = Admission(queue_size=32, queue_seconds=0.5)
     job = job_of(admission)
     with pytest.raises(QueueFullError):
-        admission.require_seat(SENTENCE, time.monotonic() + FAR)
+        admission.require_seat(WORK, time.monotonic() + FAR)
     assert admission.next() is job
     admission.done(job, completed(0.0))  # in no time
     assert admission.counts().wait_seconds == 0.0
@@ -114,7 +124,7 @@ def test_what_has_been_done_of_the_running_job_is_not_waited_for() -> None:
 def test_left_seats_leave_no_crumbs() -> None:
     admission = Admission(queue_size=32, queue_seconds=60.0)
     texts = ["x" * length for length in (1, 7, 50, 333)]
-    seats = [admission.take_seat(text, time.monotonic() + FAR) for text in texts]
+    seats = [admission.take_seat(work_of(text), time.monotonic() + FAR) for text in texts]
     for seat in seats:
         seat.leave()
         seat.leave()
@@ -123,11 +133,11 @@ def test_left_seats_leave_no_crumbs() -> None:
 
 def test_the_engine_may_look_without_waiting() -> None:
     admission = Admission(queue_size=32, queue_seconds=60.0)
-    assert admission.next(wait=False) is None
+    assert admission.next() is None
     job = job_of(admission)
-    assert admission.next(wait=False) is job
+    assert admission.next() is job
     assert not admission.closed
     waiting = job_of(admission)
     assert admission.close() == ((waiting,), (job,))
-    assert admission.next(wait=False) is None
+    assert admission.next() is None
     assert admission.closed

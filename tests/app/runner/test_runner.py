@@ -93,7 +93,7 @@ class Bench:
         return Later(lambda: self.speak(text, seconds))
 
     def take_seat(self) -> Seat:
-        return self.runner.take_seat("a", time.monotonic() + 30.0)
+        return self.runner.take_seat(21.0, time.monotonic() + 30.0)
 
 
 class Later:

@@ -19,6 +19,7 @@ from indextts.layers.campplus import (
     StatisticsPool,
 )
 from indextts.utils.checkpoint import load_into
+from indextts.utils.skeleton import skeleton
 from tests.indextts.goldens import SHARED, arrays, assert_close, needs_goldens, stand_ins
 
 M = TypeVar("M", bound=nn.Module)
@@ -44,7 +45,7 @@ def official_shapes() -> dict[str, list[int]]:
 
 @pytest.fixture(scope="module")
 def official() -> CAMPPlus:
-    with torch.device("meta"):
+    with skeleton():
         module = CAMPPlus(OFFICIAL)
     load_into(module, stand_ins(official_shapes()), "stand-ins")
     return module
@@ -95,7 +96,7 @@ def test_golden_further_embeddings(official: CAMPPlus) -> None:
 
 @needs_goldens
 def test_official_keys_and_shapes() -> None:
-    with torch.device("meta"):
+    with skeleton():
         ours = CAMPPlus(OFFICIAL).state_dict()
     assert {key: list(value.shape) for key, value in ours.items()} == official_shapes()
 

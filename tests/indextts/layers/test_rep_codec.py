@@ -13,6 +13,7 @@ from indextts.config import SemanticCodecConfig
 from indextts.errors import GenerationError
 from indextts.layers.rep_codec import ConvNeXtBlock, FactorizedCodebook, RepCodec
 from indextts.utils.checkpoint import fold_weight_norm, load_into
+from indextts.utils.skeleton import skeleton
 from tests.indextts.goldens import (
     SHARED,
     arrays,
@@ -28,7 +29,7 @@ TINY = SemanticCodecConfig(32, 12, 4, 8, 16, 2)
 
 def key_table(config: SemanticCodecConfig) -> dict[str, list[int]]:
     """Key -> shape as in the file: the projections are weight-normed there."""
-    with torch.device("meta"):
+    with skeleton():
         state = RepCodec(config).state_dict()
     table = {key: list(value.shape) for key, value in state.items()}
     for key in [key for key in table if key.endswith("_project.weight")]:
@@ -39,7 +40,7 @@ def key_table(config: SemanticCodecConfig) -> dict[str, list[int]]:
 
 
 def golden_codec(config: SemanticCodecConfig) -> RepCodec:
-    with torch.device("meta"):
+    with skeleton():
         codec = RepCodec(config)
     load_into(codec, fold_weight_norm(stand_ins(key_table(config)), "stand-ins"), "stand-ins")
     return codec

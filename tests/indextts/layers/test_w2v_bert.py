@@ -14,6 +14,7 @@ from indextts.errors import ModelFileError
 from indextts.layers.w2v_bert import SelfAttention, W2VBertEncoder
 from indextts.network_configs import W2VBertConfig
 from indextts.utils.checkpoint import load_into
+from indextts.utils.skeleton import skeleton
 from tests.indextts.goldens import (
     SHARED,
     arrays,
@@ -54,7 +55,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def test_golden_hidden_states(layers: int, mask: str) -> None:
     golden = arrays("audio/w2vbert_tiny.safetensors")
     table = json_file("audio/w2vbert_tiny.json")
-    with torch.device("meta"):
+    with skeleton():
         module = W2VBertEncoder(W2VBertConfig(**table["config"]), layers)
     load_into(module, stand_ins(table["keys"]), "w2vbert_tiny")
     hidden = module(golden["input_features"], golden[f"mask_{mask}"])
@@ -64,7 +65,7 @@ def test_golden_hidden_states(layers: int, mask: str) -> None:
 @needs_goldens
 def test_official_keys_and_shapes() -> None:
     table = json.loads((SHARED / "spec/keys/w2v_bert.json").read_text())
-    with torch.device("meta"):
+    with skeleton():
         ours = W2VBertEncoder(W2VBertConfig(), 24).state_dict()
     assert {key: list(value.shape) for key, value in ours.items()} == {
         key: shape for key, shape in table.items() if key != "masked_spec_embed"
@@ -138,7 +139,7 @@ def test_deeper_encoder_starts_with_the_shallow_one() -> None:
     features, mask = noise(2, 10, 6), torch.ones(2, 10, dtype=torch.bool)
     deep = encoder(layers=3)
     for layers in (0, 1, 2, 3):
-        with torch.device("meta"):
+        with skeleton():
             part = W2VBertEncoder(TINY, layers)
         load_into(part, deep.state_dict(), "deep")
         x = deep.feature_projection(features)
@@ -148,7 +149,7 @@ def test_deeper_encoder_starts_with_the_shallow_one() -> None:
 
 
 def test_other_dimensions_are_refused() -> None:
-    with torch.device("meta"):
+    with skeleton():
         wide = W2VBertEncoder(replace(TINY, intermediate_size=32), 2)
     with pytest.raises(ModelFileError, match=r"intermediate_dense.weight' has shape \(24, 16\)"):
         load_into(wide, encoder().state_dict(), "tiny")

@@ -15,6 +15,7 @@ from indextts.config import SemanticCodecConfig
 from indextts.errors import ModelFileError
 from indextts.layers.rep_codec import RepCodec
 from indextts.stages.semantic_codec import load_semantic_codec
+from indextts.utils.skeleton import skeleton
 from tests.indextts.goldens import arrays, assert_close, json_file, needs_goldens, stand_ins
 
 TINY = SemanticCodecConfig(32, 12, 4, 8, 16, 2)
@@ -23,7 +24,7 @@ TINY = SemanticCodecConfig(32, 12, 4, 8, 16, 2)
 def file_state(config: SemanticCodecConfig = TINY) -> dict[str, Tensor]:
     """Random values under the keys of the file: weight-normed, decoder included."""
     generator = torch.Generator().manual_seed(5)
-    with torch.device("meta"):
+    with skeleton():
         shapes = {key: tuple(value.shape) for key, value in RepCodec(config).state_dict().items()}
     for key in [key for key in shapes if key.endswith("_project.weight")]:
         shape = shapes.pop(key)
