@@ -41,7 +41,8 @@ class FastClass:
 
     Attributes:
         weights: see :data:`Weights`.
-        diffusion_steps: Euler steps from noise to mel at most.
+        diffusion_steps: Euler steps from noise to mel at most; docs/quality.md has the measurement
+            behind the default.
         prompt_seconds: of the speaker's clip, how much the acoustic model reads beside the
             speech at most; the voice itself is always taken from the whole clip.
         num_beams: of the search for codes at most, where a request does not say.
@@ -51,7 +52,7 @@ class FastClass:
     """
 
     weights: Weights = "auto"
-    diffusion_steps: int | None = None
+    diffusion_steps: int | None = 15
     prompt_seconds: float | None = None
     num_beams: int | None = None
 
