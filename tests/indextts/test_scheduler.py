@@ -305,7 +305,7 @@ def test_a_failed_step_is_taken_again_with_fewer(
     monkeypatch.undo()
     assert engine.stats().slots == 1
     scheduler = engine._line.scheduler
-    scheduler.policy = replace(scheduler.policy, calm=4)
+    scheduler._room._policy = replace(scheduler.policy, calm=4)
     work_through(engine, list(range(12)), 4, clips)
     assert engine.stats().slots == 4
 
