@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from training.config import Recipe
+    from training.steps.common import Setting
 
 DEFAULT_WORK = Path("training-work")
 
@@ -114,10 +115,12 @@ def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
         return 0
     if args.what == "everyday":
         return _everyday(args, work, model)
-    if args.what in ("resynthesis", "spelling"):
+    if args.what in ("resynthesis", "spelling", "stages"):
         from training.steps.common import open_setting
 
         setting = open_setting(work, _recipe(args), _device(args))
+        if args.what == "stages":
+            return _stages(args, setting, model)
         if args.what == "spelling":
             spelling.measure_spelling(setting, args.limit, args.runs)
             return 0
@@ -149,6 +152,17 @@ def _everyday(args: argparse.Namespace, work: Workspace, model: Path) -> int:
         if code := run.score(listing, args.scorer):
             return code
     kinds.report(work, "everyday", listings)
+    return 0
+
+
+def _stages(args: argparse.Namespace, setting: Setting, model: Path) -> int:
+    """A table for each stage, with the teacher's figures beside where they are there."""
+    from training.evaluation import kinds, run, stages
+
+    for stage, listing in stages.speak_stages(setting, model, args.voices, args.limit).items():
+        if code := run.score(listing, args.scorer):
+            return code
+        kinds.report(setting.work, f"stage-{stage}", [listing])
     return 0
 
 
@@ -241,6 +255,7 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
             ("teacher", "the teacher itself: the scorer's floor"),
             ("emotion", "whether emotion clips move speed and pitch"),
             ("everyday", "the development set: texts of all kinds, the teacher's figures beside"),
+            ("stages", "the same texts from the teacher's mel and codes: what each stage loses"),
             ("spelling", "the sounds that the GPT's codes spell, on the same texts, unheard"),
         ):
             own_help = {"action": "store_const", "const": option, "dest": "what", "help": text}

@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from indextts.utils.audio_file import write_wav
-from training.evaluation import kinds, spelling, texts
+from indextts.stages.text.phonemes import load_phoneme_reader
+from indextts.utils.audio_file import read_audio, write_wav
+from training.data.teacher import RATE as TEACHER_RATE
+from training.data.teacher import Spoken, Timing
+from training.data.voices import Manner
+from training.evaluation import kinds, spelling, stages, texts
 from training.steps.common import Setting
-from training.workspace import Workspace, append_row
+from training.steps.export import export_model
+from training.workspace import Workspace, append_row, read_rows
 
 RATE = 16000
 
@@ -94,6 +99,44 @@ def test_codes_are_read_as_sounds(setting: Setting) -> None:
     assert spelling.wanted_sounds(ids, units) == [3, 5]
     assert spelling.edit_distance([1, 2, 3], [1, 3, 4]) == 2
     assert spelling.edit_distance([], [1]) == 1
+
+
+class Speaker:
+    """A teacher who hums for a tenth of a second a symbol."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._reader = load_phoneme_reader(setting.work.lexicon)
+
+    def speak(self, text: str, language: str, voice: str, manner: Manner) -> Spoken:
+        assert self._reader is not None
+        count = len(self._reader.read(text).split())
+        seconds = count / 10
+        ends = tuple((i + 1) / 10 for i in range(count))
+        sound = np.resize(tone(0.5), int(seconds * TEACHER_RATE))
+        return Spoken(sound, Timing(seconds, 0.0, ends, (110,) * int(seconds * 50)))
+
+
+def test_the_stages_speak_the_same_texts(
+    setting: Setting, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        texts.EvaluationText("en-00", "en", 0, "word", "tea now."),
+        texts.EvaluationText("en-01", "en", 1, "paragraph", "tea now."),
+    ]
+    monkeypatch.setattr(stages, "everyday", lambda limit: rows)
+    monkeypatch.setattr(stages, "SEEN", {"en": ("af_one",)})
+    monkeypatch.setattr(stages, "make_teacher", lambda *_: Speaker(setting))
+    export_model(setting.work, setting.recipe, model_folder)
+    listings = stages.speak_stages(setting, model_folder, None, 30)
+    sounds = {}
+    for stage, listing in listings.items():
+        (row,) = read_rows(listing)
+        assert (row["text"], row["kind"]) == ("tea now.", "word")
+        sounds[stage] = read_audio(listing.parent / row["audio"])
+    assert set(sounds) == set(stages.STAGES)
+    seconds = [sound.seconds for sound in sounds.values()]
+    assert seconds == pytest.approx([0.6, 0.6], abs=0.06)  # six symbols
+    assert sounds["mel"].digest != sounds["codes"].digest
 
 
 def test_an_untrained_gpt_spells_badly(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
