@@ -304,7 +304,8 @@ def test_a_failed_step_is_taken_again_with_fewer(
     nothing_is_left(engine)
     monkeypatch.undo()
     assert engine.stats().slots == 1
-    engine._scheduler.policy = replace(engine._scheduler.policy, calm=4)
+    scheduler = engine._line.scheduler
+    scheduler._room._policy = replace(scheduler.policy, calm=4)
     work_through(engine, list(range(12)), 4, clips)
     assert engine.stats().slots == 4
 
