@@ -20,7 +20,7 @@ from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio
 from indextts.stages.acoustic import PromptCondition
 from indextts.stages.networks import Networks
-from indextts.stages.reference import ReferenceEncoder
+from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.text.phonemes import load_phoneme_reader
 from indextts.stages.text.tokenizer import Tokenizer
 from indextts.utils.audio_file import read_audio, write_wav
