@@ -50,7 +50,7 @@ def speak_stages(setting: Setting, model: Path, voices: Path | None, limit: int)
         limit: texts of each kind and language; paragraphs are left out, being many segments.
     """
     networks = IndexTTS2(model, device="cpu").networks
-    references = ReferenceEncoder(networks.reference, CACHE_BYTES)
+    references = ReferenceEncoder(networks.reference, reference_cache(CACHE_BYTES))
     work, preprocess = setting.work, networks.config.s2mel.preprocess_params
     teacher, tokenizer = make_teacher(work, voices, 1), Tokenizer(vocabulary_file(work))
     reader = load_phoneme_reader(work.lexicon)
