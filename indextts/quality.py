@@ -18,8 +18,8 @@ Quality = Literal["exact", "fast"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 Weights = Literal["auto", "fp32", "bf16", "int8"]
-"""What large matrices are multiplied in; "auto" is bf16 where a processor has instructions
-for it; int8 harms small checkpoints and has to be asked for."""
+"""What large matrices are multiplied in; "auto" is bf16 where a processor has instructions for it,
+else int8 where it has instructions for that."""
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 MOST_STEPS = 100

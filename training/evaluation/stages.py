@@ -16,10 +16,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from indextts.config import PreprocessConfig
-from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio
 from indextts.stages.acoustic import PromptCondition
-from indextts.stages.networks import Networks
+from indextts.stages.networks import Networks, load_networks
 from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.text.phonemes import load_phoneme_reader
 from indextts.stages.text.tokenizer import Tokenizer
@@ -49,7 +48,7 @@ def speak_stages(setting: Setting, model: Path, voices: Path | None, limit: int)
         model: exported; its GPT is not used.
         limit: texts of each kind and language; paragraphs are left out, being many segments.
     """
-    networks = IndexTTS2(model, device="cpu").networks
+    networks = load_networks(model, torch.device("cpu"), "fp32", verbalizer="none")
     references = ReferenceEncoder(networks.reference, reference_cache(CACHE_BYTES))
     work, preprocess = setting.work, networks.config.s2mel.preprocess_params
     teacher, tokenizer = make_teacher(work, voices, 1), Tokenizer(vocabulary_file(work))
