@@ -18,14 +18,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.engine import TEXTS, peak_bytes, processor
-from indextts.infer_v2 import IndexTTS2
-from indextts.quality import WEIGHTS, FastClass
-from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
-from indextts.sampling import SamplingChanges
-from indextts.stages.acoustic import AcousticModel, PromptCondition, frames_of
-from indextts.stages.reference import ReferenceEncoder, reference_cache
-from indextts.utils.audio_file import read_audio
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.engine import TEXTS, peak_bytes, processor  # noqa: E402
+from indextts.infer_v2 import IndexTTS2  # noqa: E402
+from indextts.quality import WEIGHTS, FastClass  # noqa: E402
+from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest  # noqa: E402
+from indextts.sampling import SamplingChanges  # noqa: E402
+from indextts.stages.acoustic import AcousticModel, PromptCondition, frames_of  # noqa: E402
+from indextts.stages.reference import ReferenceEncoder, reference_cache  # noqa: E402
+from indextts.utils.audio_file import read_audio  # noqa: E402
 
 STEPS = (20, 15, 12, 10, 8, 6)
 PROMPTS = (5.0, 3.0, 2.0, 1.0)
