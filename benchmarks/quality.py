@@ -88,7 +88,7 @@ def main() -> int:
 def loaded(model_dir: Path, fast: FastClass | None) -> IndexTTS2:
     start = time.perf_counter()
     quality = "exact" if fast is None else "fast"
-    engine = IndexTTS2(model_dir, "cpu", quality=quality, fast=fast)
+    engine = IndexTTS2(model_dir, "cpu", quality=quality, fast=fast, warm_up=False)
     print(
         f"{quality}: loaded in {time.perf_counter() - start:.1f} s, "
         f"peak memory {peak_bytes() / 2**30:.2f} GiB"

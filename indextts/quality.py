@@ -1,8 +1,8 @@
 """The two classes in which a text can be spoken, and what the fast one saves.
 
 "exact" computes what the checkpoint was made for: its beams, its diffusion steps, the whole clip,
-in float32 on a CPU.  "fast" leaves out what is hard to hear; docs/quality.md has what each of its
-savings gains and costs.
+in float32 on a CPU.  "fast" leaves out what is hard to hear; its page under ``docs`` has what each
+of its savings gains and costs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Quality = Literal["exact", "fast"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 Weights = Literal["auto", "fp32", "bf16", "int8"]
-"""What large matrices are multiplied in; "auto" is the fastest that the device has instructions
-for."""
+"""What large matrices are multiplied in; "auto" is bf16 where a processor has instructions for it,
+else int8 where it has instructions for that."""
 WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 MOST_STEPS = 100
@@ -41,7 +41,8 @@ class FastClass:
 
     Attributes:
         weights: see :data:`Weights`.
-        diffusion_steps: Euler steps from noise to mel at most.
+        diffusion_steps: Euler steps from noise to mel at most.  By default as many as move the mel
+            no further than 20 do.
         prompt_seconds: of the speaker's clip, how much the acoustic model reads beside the
             speech at most; the voice itself is always taken from the whole clip.
         num_beams: of the search for codes at most, where a request does not say.
@@ -51,7 +52,7 @@ class FastClass:
     """
 
     weights: Weights = "auto"
-    diffusion_steps: int | None = None
+    diffusion_steps: int | None = 15
     prompt_seconds: float | None = None
     num_beams: int | None = None
 

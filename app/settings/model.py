@@ -164,8 +164,8 @@ class Settings:
     fast_weights: str = setting(
         "auto",
         "Model",
-        "What `fast` multiplies large matrices in; `auto`: the fastest that the device has "
-        "instructions for.",
+        "What `fast` multiplies large matrices in; `auto`: bf16, or else int8, where the processor "
+        "has instructions for it.",
         choices=("auto", "fp32", "bf16", "int8"),
     )
     fast_steps: str = setting(

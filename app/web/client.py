@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -104,12 +105,19 @@ class ClientSocket(socket.socket):
         return data
 
     def sendall(self, data: bytes | bytearray | memoryview, flags: int = 0, /) -> None:  # type: ignore[override]
-        """Write; raises BrokenPipeError when the client does not take it in time."""
+        """Write; raises BrokenPipeError when the client does not take it in time.
+
+        Only waiting for the client counts: what the system takes at once costs it nothing, however
+        long this thread stands still around it.
+        """
         with self._lock:
             self._answering = True
         with memoryview(data).cast("B") as view:
             done = 0
             while done < len(view):
+                with contextlib.suppress(BlockingIOError):
+                    done += super().send(view[done:], flags | socket.MSG_DONTWAIT)
+                    continue
                 self._limit(socket.SO_SNDTIMEO, self._sending_left, _not_taken)
                 started = self._clock()
                 try:

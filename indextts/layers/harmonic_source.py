@@ -28,6 +28,9 @@ SHORTEST_FILTER = 32
 READER_KERNEL, READER_LAYERS = 5, 3
 # Middle and spread of log-mels, and the pitch in Hz that the reader's zero stands for.
 MEL_MEAN, MEL_SPREAD, MIDDLE_PITCH = -5.0, 3.0, 150.0
+# In Hz.  A phase adds up all pitches before it: without steps it would add up their last bits as
+# well, which are others with other numbers of threads.
+PITCH_STEP = 2.0**-8
 
 
 class PitchReader(nn.Module):
@@ -101,6 +104,7 @@ class HarmonicSource(nn.Module):
     def read(self, mel: Tensor, samples_per_frame: int) -> Tensor:
         """The excitation that belongs to a mel, float32 [B, 2, T * samples_per_frame]."""
         hertz, voiced = self.reader(mel)
+        hertz = (hertz / PITCH_STEP).round() * PITCH_STEP
         return self.excitation(hertz, (voiced > 0).float(), samples_per_frame)
 
     def excitation(

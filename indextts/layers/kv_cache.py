@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Attention kernels on CUDA want masks whose rows start at multiples of this many elements.
@@ -69,6 +70,7 @@ class KVCache:
         self._entries = torch.zeros(layers, 2, 0, heads, 0, head_dim, dtype=dtype, device=device)
         self._bias = torch.zeros(0, 1, 1, 0, dtype=dtype, device=device)
         self._start = torch.zeros(0, dtype=torch.int64, device=device)
+        self.start = self._start
         self.allocations = 0
         self._use(0, 0)
         self._set_starts([])
@@ -162,7 +164,8 @@ class KVCache:
             self._bias = old_bias.new_full((more_rows, 1, 1, more), -math.inf)
             self._entries[:, :, :have_rows, :, :have_positions] = old
             self._bias[:have_rows, ..., :have_positions] = old_bias
-            self._start = self._start.new_zeros(more_rows)
+            self._start = F.pad(self._start, (0, more_rows - have_rows))
+            self.start = self._start[: len(self.start)]
             self.allocations += 1
         self.entries = self._entries[:, :, :rows, :, :positions]
         self.bias = self._bias[:rows, ..., :positions]

@@ -44,7 +44,9 @@ class Bf16Linear(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.bias = bias
-        self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.bfloat16(), None)
+        self._packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(
+            weight.bfloat16().contiguous(), None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """float32 [..., in] -> float32 [..., out]."""
@@ -67,7 +69,8 @@ class Int8Linear(nn.Module):
         self.bias = bias
         largest = weight.abs().amax(dim=1).clamp_min_(torch.finfo(torch.float32).tiny)  # [out]
         whole = (weight * (_LARGEST / largest)[:, None]).round_().to(torch.int8)
-        self._packed: Tensor = torch.ops.onednn.qlinear_prepack(whole, None)
+        # A weight that lies by input, as GPT-2 checkpoints have it, would be packed wrongly.
+        self._packed: Tensor = torch.ops.onednn.qlinear_prepack(whole.contiguous(), None)
         # The scale of the input is its row's largest value over _LARGEST.
         self._scale = largest / _LARGEST**2
         self._zero = torch.zeros(len(largest), dtype=torch.int64)

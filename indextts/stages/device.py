@@ -92,17 +92,18 @@ class ChosenWeights:
 def choose_weights(wanted: Weights, device: torch.device) -> ChosenWeights:
     """The format that the fast class has on a device.
 
-    "auto" on a CPU is bf16 where there are instructions for it, else int8 where there are those,
-    else float32.  Without them bf16 is emulated, and int8 products overflow: what is asked for
-    and cannot be had is float32.
+    "auto" on a CPU is bf16 where there are instructions for it, else int8 where there are for that,
+    else float32.  Without instructions bf16 is emulated, and int8 products overflow: what is asked
+    for and cannot be had is float32.
     """
     if wanted == "fp32":
         return ChosenWeights("fp32")
     if device.type == "cuda":
         return ChosenWeights("tf32")
-    for name, has in (("bf16", _multiplies_bf16), ("int8", _multiplies_int8)):
-        if wanted in ("auto", name) and has():
-            return ChosenWeights("bf16" if name == "bf16" else "int8")
+    if wanted in ("auto", "bf16") and _multiplies_bf16():
+        return ChosenWeights("bf16")
+    if wanted in ("auto", "int8") and _multiplies_int8():
+        return ChosenWeights("int8")
     lacking = {"bf16": "AVX512_BF16 or AMX", "int8": "VNNI"}.get(wanted, "VNNI, AVX512_BF16 or AMX")
     return ChosenWeights("fp32", f"this processor has no {lacking}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, Synthesis, SynthesisRequest
-from indextts.sampling import SamplingOptions
+from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding import noise
 from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.session import NativeSession
@@ -21,6 +22,7 @@ from indextts.stages.flow_matching import FlowGroup
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.vocoder import Vocoder
+from indextts.warm_up import sizes
 from tests.indextts.pretend_cuda import PretendCuda
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
@@ -76,13 +78,31 @@ def test_the_second_gpu_speaks_the_codes_of_the_cpu(
 
 
 def test_an_engine_warms_up_without_a_trace(gpu: PretendCuda, tiny_model_dir: Path) -> None:
-    engine = IndexTTS2(tiny_model_dir, device="cuda:1")
+    # In fp32: windows of recorded steps are longer, and half precision would round otherwise.
+    open_engine = partial(IndexTTS2, tiny_model_dir, "cuda:1", "fp32", max_batch=1)
+    engine = open_engine()
     assert gpu.recordings == 1
     assert (engine.cache_stats().entries, engine.cache_stats().misses) == (0, 0)
-    cold = IndexTTS2(tiny_model_dir, device="cuda:1", warm_up=False, cuda_graphs="off")
+    cold = open_engine(warm_up=False, cuda_graphs="off")
     assert gpu.recordings == 1
     assert not cold.cuda_graphs
     assert codes(cold.synthesize(REQUEST)) == codes(engine.synthesize(REQUEST))
+
+
+def test_steps_of_all_sizes_are_recorded_at_load(gpu: PretendCuda, tiny_model_dir: Path) -> None:
+    assert [sizes(slots) for slots in (1, 4, 6)] == [[1], [4, 2, 1], [6, 4, 2, 1]]
+    engine = IndexTTS2(tiny_model_dir, device="cuda:1", max_batch=4)
+    recordings = gpu.recordings
+    assert recordings == 3
+    for together in (1, 2, 4):
+        requests = [replace(REQUEST, text="Hello.", seed=i) for i in range(together)]
+        requests = [replace(one, sampling=SamplingChanges(max_mel_tokens=40)) for one in requests]
+        for one in [engine.submit(request) for request in requests]:
+            while not one.ended:
+                one.wait()
+                one.take()
+            assert one.error is None
+    assert gpu.recordings == recordings, "other limits and clips, the same shapes"
 
 
 @pytest.mark.parametrize("max_batch", [1, 4])

@@ -36,6 +36,8 @@ from indextts.stream import Speaking
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
 KINDS = 12
+# Every kind, and as many as work at once at most.
+REQUESTS = KINDS + 4
 TOLERANCE = 1e-4  # of full scale, in company
 
 
@@ -138,7 +140,7 @@ def work_through(
 def test_company_changes_nothing(
     engine: IndexTTS2, clips: list[ReferenceAudio], alone: Alone, at_once: int
 ) -> None:
-    numbers = list(range(2 * KINDS))
+    numbers = list(range(REQUESTS))
     made = work_through(engine, numbers, at_once, clips)
     for number in numbers:
         assert len(made[number]) == len(alone(number))
@@ -224,7 +226,7 @@ class Caller:
 
 ARRIVALS = st.lists(
     st.one_of(
-        st.tuples(st.just("submit"), st.integers(0, 2 * KINDS - 1)),
+        st.tuples(st.just("submit"), st.integers(0, REQUESTS - 1)),
         st.tuples(st.sampled_from(["cancel", "close", "fail", "late"]), st.integers(0, 3)),
         st.tuples(st.just("tick"), st.integers(1, 25)),
     ),
@@ -302,7 +304,8 @@ def test_a_failed_step_is_taken_again_with_fewer(
     nothing_is_left(engine)
     monkeypatch.undo()
     assert engine.stats().slots == 1
-    engine._scheduler.policy = replace(engine._scheduler.policy, calm=4)
+    scheduler = engine._line.scheduler
+    scheduler._room._policy = replace(scheduler.policy, calm=4)
     work_through(engine, list(range(12)), 4, clips)
     assert engine.stats().slots == 4
 

@@ -18,8 +18,9 @@ from indextts.stages.decoding.processors import Plan, RowOptions
 from indextts.stages.decoding.sample import SampleState
 from indextts.stages.decoding.state import joined, kept
 
-# Room for codes is made in steps, so that states of many limits have one shape.
-_ROOM_STEP = 128
+# Room for codes is made in steps, so that states of many limits have one shape: few on a processor,
+# which copies all of it in each step; one on a GPU, which records the steps of each shape.
+_ROOM_STEP, _ROOM_STEP_ON_CUDA = 128, 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +160,8 @@ class Lane:
         config, beams = self._config, task.options.num_beams
         limits = torch.tensor([task.limit], device=self._device)
         options = RowOptions.of([task.options], config.number_mel_codes, self._device)
-        room = -(-task.limit // _ROOM_STEP) * _ROOM_STEP
+        step = _ROOM_STEP_ON_CUDA if self._device.type == "cuda" else _ROOM_STEP
+        room = -(-task.limit // step) * step
         if beams == 1:
             return sample.start(limits, self._seen, config.start_mel_token, room, options)
         return beam.start(limits, self._seen, config.start_mel_token, room, beams, options)

@@ -24,6 +24,7 @@ from tests.app.runner.test_runner import POLICY, VOICE, Later, Outcome, Recorder
 from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
 
 IDLE = 600.0
+WORK = 25.0
 
 
 class TurnedClock(Clock):
@@ -97,14 +98,14 @@ class Bench:
     def wake(self) -> None:
         """Have a model, whatever the state is."""
         with suppress(NotReadyError):
-            self.runner.require_seat("hello", time.monotonic() + 30.0)
+            self.runner.require_seat(WORK, time.monotonic() + 30.0)
         wait_until(lambda: self.runner.status().model_loaded)
 
     def ask(self, seconds: float = 30.0) -> Outcome:
         """As the speech service does."""
         deadline = time.monotonic() + seconds
-        self.runner.require_seat("hello", deadline)
-        seat = self.runner.take_seat("hello", deadline)
+        self.runner.require_seat(WORK, deadline)
+        seat = self.runner.take_seat(WORK, deadline)
         request = Request("hello", VOICE)
         segments: list[SegmentAudio] = []
         for event in self.runner.events(
@@ -174,7 +175,7 @@ def test_work_begins_the_wait_anew() -> None:
     wait_until(bench.waits_for_work)
     # So does a request whose clips are still being fetched.
     bench.clock.turn(IDLE - 1)
-    bench.runner.require_seat("hello", time.monotonic() + 30.0)
+    bench.runner.require_seat(WORK, time.monotonic() + 30.0)
     wait_until(bench.waits_for_work)
     assert bench.loads.alive == len(bench.loads.engines) == 1
 
@@ -182,7 +183,7 @@ def test_work_begins_the_wait_anew() -> None:
 def test_the_load_begins_while_the_clips_are_fetched_and_is_no_commitment() -> None:
     bench = Bench()
     bench.fall_asleep()
-    bench.runner.require_seat("hello", time.monotonic() + 30.0)
+    bench.runner.require_seat(WORK, time.monotonic() + 30.0)
     wait_until(lambda: bench.runner.status().model_loaded)
     bench.fall_asleep()  # the download failed: there was no job
     assert bench.loads.alive == 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -103,9 +104,20 @@ def test_the_clients_of_unix_sockets_are_asked_alike() -> None:
 @dataclass
 class Clock:
     now: float = 1000.0
+    step: float = 0.0
 
     def __call__(self) -> float:
+        self.now += self.step
         return self.now
+
+
+def test_a_process_that_stands_still_is_not_the_clients_fault() -> None:
+    """Another thread may hold the interpreter for seconds between two looks at the clock."""
+    with connected(clock=Clock(step=60.0)) as (ours, theirs):
+        ours.begin(interim=True, seconds=1.0)
+        for piece in (b"head", b"body"):
+            ours.sendall(piece)
+        assert theirs.recv(100) == b"headbody"
 
 
 def test_a_body_that_drips_has_a_total_time() -> None:
@@ -145,17 +157,15 @@ def test_a_silent_client_is_left() -> None:
 
 
 def test_an_answer_has_the_time_that_its_sound_takes() -> None:
-    clock = Clock()
-    piece = bytes(1000)
-
-    def tick() -> float:
-        clock.now += 0.5  # twice a piece: it takes half a second
-        return clock.now
-
-    with connected(Patience(silent_seconds=30, request_seconds=5), tick) as (ours, theirs):
+    clock = Clock(step=0.5)  # a piece is waited for once, and that takes half a second
+    piece = bytes(2_000_000)
+    with connected(Patience(silent_seconds=30, request_seconds=5), clock) as (ours, theirs):
+        for end, buffer in ((ours, socket.SO_SNDBUF), (theirs, socket.SO_RCVBUF)):
+            end.setsockopt(socket.SOL_SOCKET, buffer, 65536)
+        reader = threading.Thread(target=read_all, args=(theirs,), daemon=True)
+        reader.start()
         for _ in range(10):
             ours.sendall(piece)
-            assert theirs.recv(2000) == piece
         with pytest.raises(BrokenPipeError):
             ours.sendall(piece)
         more_sound(ours)(1.0)
@@ -163,3 +173,11 @@ def test_an_answer_has_the_time_that_its_sound_takes() -> None:
         ours.sendall(piece)
         with pytest.raises(BrokenPipeError):
             ours.sendall(piece)
+        ours.shutdown(socket.SHUT_RDWR)
+        reader.join(10)
+        assert not reader.is_alive()
+
+
+def read_all(connection: socket.socket) -> None:
+    while connection.recv(1 << 16):
+        pass

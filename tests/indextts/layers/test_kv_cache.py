@@ -141,3 +141,23 @@ def test_memory_is_kept_for_those_who_come_later() -> None:
     assert (cache.allocations, cache.nbytes) == before
     cache.grow(40)
     assert cache.allocations == before[0] + 1
+
+
+@torch.inference_mode()
+def test_no_tensor_moves_unless_it_is_told() -> None:
+    """Recorded steps go on reading where it was."""
+    gpt = model()
+
+    def prefix(length: int) -> PrefixCache:
+        return gpt.prefill(torch.randn(1, length, gpt.dim), torch.tensor([length]))
+
+    cache = KVCache.open(prefix(5), 2, 8)
+    cache.grow(64)
+    assert cache.start.tolist() == [8, 8]
+    allocations = cache.allocations
+    places = [tensor.data_ptr() for tensor in (cache.entries, cache.bias, cache.start)]
+    cache.keep([], 0)
+    cache.join(prefix(13), 2, 8)
+    assert cache.start.tolist() == [16, 16]
+    assert cache.allocations == allocations
+    assert [t.data_ptr() for t in (cache.entries, cache.bias, cache.start)] == places
