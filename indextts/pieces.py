@@ -41,10 +41,10 @@ class Beside:
     """One piece at a time, done beside what the caller does.
 
     Args:
-        threads: that torch works with there.
+        threads: that torch works with there; None: as many as everywhere.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int | None) -> None:
         self._pool = ThreadPoolExecutor(1, "beside", _work_with, (threads,))
         self._begun: tuple[Piece, Future[None]] | None = None
 
@@ -82,10 +82,11 @@ class Beside:
             raise error
 
 
-def _work_with(threads: int) -> None:
+def _work_with(threads: int | None) -> None:
     # Asked first: a thread's first question sets it to the number of the process.
     torch.get_num_threads()
-    torch.set_num_threads(threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 @torch.inference_mode()

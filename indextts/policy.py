@@ -13,8 +13,8 @@ from indextts.stages.semantic_gpt import SemanticGPT
 _FLOW_ROWS = 8
 
 Order = Literal["first", "beside", "together"]
-"""When segments whose codes are there are brought to their end: before others are decoded; in a
-thread beside the decode, once there are several requests; or a step of each by turns."""
+"""When segments whose codes are there are brought to their end: before others are decoded, in a
+thread beside the decode, or a step of each by turns."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SchedulerPolicy:
         flow_rows: flows that take a step together at most.
         order: see :data:`Order`.
         step_threads: CPU threads of a decoding step; None: all.
-        threads_beside: CPU threads of what is done beside the decode.
+        piece_threads: CPU threads of what follows the decode, wherever it is done; None: all.
         prefills: prefixes that are read in a round at most: everybody else waits for them.
         calm: segments that must be spoken without a lack of memory before there are more slots
             again.
@@ -37,7 +37,7 @@ class SchedulerPolicy:
     flow_rows: int
     order: Order
     step_threads: int | None = None
-    threads_beside: int = 1
+    piece_threads: int | None = None
     prefills: int = 4
     calm: int = 32
     attempts: int = 3
@@ -49,17 +49,17 @@ class SchedulerPolicy:
         A GPU works on everything side by side.  A processor gains nothing by taking the steps of
         flows together.  The decoding steps of a large model keep all of its cores busy; those of a
         small one are too short to be shared between threads, so one core decodes and the others
-        do the rest.  A request that is alone has all cores in each stage, and the same bytes each
-        time: sums in another number of threads are rounded differently.
+        do the rest.  How many threads do what is fixed, because sums in other numbers of threads
+        are rounded differently: a request gets the same bytes alone and in company.
         """
         if gpt.device.type == "cuda":
             return cls(slots, min(slots, _FLOW_ROWS), "together")
         if not gpt.gpt.is_small:
             return cls(slots, 1, "first")
         threads = torch.get_num_threads()
-        if threads == 1 or slots == 1:
-            return cls(slots, 1, "first", 1)
-        return cls(slots, 1, "beside", 1, threads - 1)
+        if threads == 1:
+            return cls(slots, 1, "first")
+        return cls(slots, 1, "beside", step_threads=1, piece_threads=threads - 1)
 
 
 class Room:

@@ -64,7 +64,7 @@ class Scheduler:
         self._batch, self._room = decoder.open_batch(), Room(policy)
         self._decoding: dict[Slot, Member] = {}
         self._flows = FlowQueue(networks.reference.acoustic)
-        self._places, self._beside = Places(), Beside(policy.threads_beside)
+        self._places, self._beside = Places(), Beside(policy.piece_threads)
         self._gpt_steps = self._codes = self._out_of_memory = 0
         self._turns.add(self._round)
 
@@ -122,10 +122,13 @@ class Scheduler:
                 self._finish_all()
                 self._admit()
                 self._decode()
-            elif self.policy.order == "beside" and len(self._roster.runs) > 1:
+            elif self.policy.order == "beside":
                 self._decode_beside()
+            elif (piece := self._next_piece()) is not None:
+                piece.run()
             else:
-                self._finish_first()
+                self._admit()
+                self._decode()
         except BaseException:
             # Interrupted somewhere: what members share may be half done.
             self._start_over()
@@ -144,15 +147,6 @@ class Scheduler:
         if new is not None:
             self._own(new, new.prepare)
 
-    def _finish_first(self) -> None:
-        """Decode only where there is nothing else to do."""
-        self._beside.settle()
-        if (piece := self._next_piece()) is not None:
-            piece.run()
-        else:
-            self._admit()
-            self._decode()
-
     def _decode_beside(self) -> None:
         """Decode here, and bring sound nearer in another thread; without a decode, here."""
         self._admit()
@@ -162,7 +156,8 @@ class Scheduler:
             if self._decoding:
                 self._beside.start(piece)
             else:
-                piece.run()
+                with cpu_threads(self.policy.piece_threads):
+                    piece.run()
         self._decode()
 
     def _next_piece(self) -> Piece | None:

@@ -50,7 +50,7 @@ def clips() -> list[ReferenceAudio]:
 def engine(tiny_model_dir: Path) -> IndexTTS2:
     engine = IndexTTS2(tiny_model_dir, device="cpu", max_batch=4)
     # As with several cores, however many the tests have.
-    engine._line.scheduler.policy = SchedulerPolicy(4, 1, "beside", 1)
+    engine._line.scheduler.policy = SchedulerPolicy(4, 1, "beside", 1, 1)
     return engine
 
 
