@@ -19,7 +19,7 @@ from app.routes.examples import TEXT, example_body
 from app.routes.negotiation import EVENT_STREAM
 from app.routes.openai.documents import add_openai_paths
 from app.routes.openai.schema import SpeechBody
-from app.routes.openapi_parts import BINARY, QUALITY_HEADER, answer, error, ref, secured
+from app.routes.openapi_parts import BINARY, EVENTS, QUALITY_HEADER, answer, error, ref, secured
 from app.routes.openapi_voices import add_form, describe_voices
 from app.routes.schemas import FORMATS, STREAM_FORMATS, StreamRequest, TTSRequest
 from app.runner.engine import VERSION
@@ -121,7 +121,7 @@ def _tts_operation(example: dict[str, Any], with_auth: bool) -> dict[str, Any]:
 
 def _stream_operation(example: dict[str, Any], with_auth: bool) -> dict[str, Any]:
     answers: dict[str, Any] = dict.fromkeys((*AUDIO_TYPES, "audio/pcm"), BINARY)
-    answers[EVENT_STREAM] = {"schema": {"type": "string"}}
+    answers[EVENT_STREAM] = EVENTS
     operation: dict[str, Any] = {
         "tags": ["speech"],
         "operationId": "stream",

@@ -8,6 +8,16 @@ from app.runner.engine import QUALITIES
 
 BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
+# Server-sent events, each of which is described as its fields.
+EVENTS: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "description": "One event of the stream; data is JSON.",
+        "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+        "required": ["data"],
+    }
+}
+
 # Of every answer that is sound.
 QUALITY_HEADER: dict[str, Any] = {
     "X-Quality": {

@@ -220,7 +220,7 @@ def test_a_processor_without_the_instructions_keeps_fp32_and_says_so(
     engine = IndexTTS2(tiny_model_dir, device="cpu", quality="fast", fast=FastClass("auto"))
     assert engine.synthesize(asked).waveform.tobytes() == exact.waveform.tobytes()
     assert engine.facts.fast_class == (
-        "fp32 (this processor has no AVX512_BF16 or AMX), 4 diffusion steps, 3 beams"
+        "fp32 (this processor has no VNNI, AVX512_BF16 or AMX), 4 diffusion steps, 3 beams"
     )
 
 

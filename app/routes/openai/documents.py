@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from app.routes.examples import TEXT
 from app.routes.negotiation import EVENT_STREAM
 from app.routes.openai.schema import SpeechBody
-from app.routes.openapi_parts import BINARY, QUALITY_HEADER, answer, error, ref, secured
+from app.routes.openapi_parts import BINARY, EVENTS, QUALITY_HEADER, answer, error, ref, secured
 
 AUDIO_TYPES = ("audio/mpeg", "audio/ogg", "audio/aac", "audio/flac", "audio/wav", "audio/pcm")
 DESCRIPTION = """\
@@ -95,9 +95,7 @@ def _speech_operation() -> dict[str, Any]:
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": {"application/json": body}},
         "responses": {
-            "200": answer(
-                "The speech.", {**audio, EVENT_STREAM: {"schema": {"type": "string"}}}, HEADERS
-            ),
+            "200": answer("The speech.", {**audio, EVENT_STREAM: EVENTS}, HEADERS),
             "400": _error("A field or a clip cannot be used"),
             "404": _error("Unknown voice"),
             "408": _error("Download timeout"),
