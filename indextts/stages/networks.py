@@ -75,15 +75,13 @@ def load_networks(
     files = resolve_model_files(model_dir, config)
     reduction = Reduction(weights)
     # Each is reduced before the next one is read, so that both need never be held in full.
-    gpt = _load_gpt(files, config, device, PRECISIONS[precision], reduction)
+    gpt, conditioner = _load_gpt(files, config, device, PRECISIONS[precision], reduction)
     features = load_semantic_features(files.w2v_bert, files.w2v_stat, config.semantic_layer, device)
     reduction.features(features)
     acoustic = load_acoustic_model(files.s2mel, config.s2mel, device)
     reduction.acoustic(acoustic)
     vocoder = load_vocoder(files.bigvgan_checkpoint, files.bigvgan_config, device)
     reduction.vocoder(vocoder)
-    conditioner = _load_conditioner(files, config, device)
-    reduction.conditioner(conditioner)
     if beside is not None:
         reference = replace(
             beside.reference, features=features, acoustic=acoustic, conditioner=conditioner
@@ -144,22 +142,15 @@ def _load_gpt(
     device: torch.device,
     dtype: torch.dtype,
     reduction: Reduction,
-) -> SemanticGPT:
-    with skeleton():
-        gpt = SemanticGPT(config.gpt)
+) -> tuple[SemanticGPT, ReferenceConditioner]:
     state = read_state_dict(files.gpt, unwrap=("model",))
+    with skeleton():
+        gpt, conditioner = SemanticGPT(config.gpt), ReferenceConditioner(config.gpt)
     load_into(gpt, state, files.gpt, dtype=dtype, device=device)
     reduction.gpt(gpt)
     if device.type == "cpu":
         gpt.suit_processor()
-    return gpt
-
-
-def _load_conditioner(
-    files: ModelFiles, config: ModelConfig, device: torch.device
-) -> ReferenceConditioner:
-    with skeleton():
-        conditioner = ReferenceConditioner(config.gpt)
     # The clips are read once and kept: full precision costs nothing there.
-    load_into(conditioner, read_state_dict(files.gpt, unwrap=("model",)), files.gpt, device=device)
-    return conditioner
+    load_into(conditioner, state, files.gpt, device=device)
+    reduction.conditioner(conditioner)
+    return gpt, conditioner
