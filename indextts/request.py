@@ -235,6 +235,11 @@ class SegmentAudio:
     spoken_text: str = ""
     lead: int = 0
 
+    @property
+    def audio_seconds(self) -> float:
+        """Of the waveform with its silence."""
+        return (self.lead + len(self.waveform) + self.pause) / self.sample_rate
+
     def with_pause(self) -> NDArray[np.float32]:
         """The waveform with its silence: float32 [lead + samples + pause]."""
         return np.pad(self.waveform, (self.lead, self.pause))

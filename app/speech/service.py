@@ -102,7 +102,7 @@ class SpeechService:
             if isinstance(event, JobFailed):
                 raise event.error
             if isinstance(event, SegmentAudio):
-                order.caller.more_sound(len(event.with_pause()) / event.sample_rate)
+                order.caller.more_sound(event.audio_seconds)
                 yield spoken.add(event)
             else:
                 finished = spoken.finish(event, fetch_seconds)

@@ -176,7 +176,7 @@ def _write(stream: Iterable[SegmentAudio], outputs: Sequence[Output]) -> float:
     for segment in stream:
         for output in outputs:
             output.write(segment)
-        seconds += len(segment.with_pause()) / segment.sample_rate
+        seconds += segment.audio_seconds
     for output in outputs:
         output.finish()
     return seconds

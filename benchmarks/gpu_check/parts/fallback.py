@@ -41,7 +41,7 @@ class Outcome:
 
     @property
     def audio_seconds(self) -> float:
-        return sum(len(part.with_pause()) / part.sample_rate for part in self.segments)
+        return sum(part.audio_seconds for part in self.segments)
 
 
 class Observer:
