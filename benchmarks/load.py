@@ -29,7 +29,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.load_requests import LoadRequest, make_requests  # noqa: E402
+from benchmarks.load_requests import LoadRequest, make_requests, shipped_voices  # noqa: E402
 from benchmarks.load_targets import (  # noqa: E402
     EngineTarget,
     Heard,
@@ -40,7 +40,6 @@ from benchmarks.load_targets import (  # noqa: E402
 from indextts.infer_v2 import IndexTTS2  # noqa: E402
 from indextts.utils.audio_file import read_audio  # noqa: E402
 
-VOICES = ROOT / "examples" / "voices"
 # Of full scale; 16-bit samples are 3e-5 apart.
 TOLERANCE = 1e-3
 
@@ -212,9 +211,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Print the table; 1 where --check finds a difference."""
     options = parse_arguments(arguments)
-    voices = sorted(path for path in VOICES.glob("*.flac") if path.stem[:3] in ("en_", "zh_"))
-    english = [i for i, path in enumerate(voices) if path.stem.startswith("en_")]
-    mandarin = [i for i, path in enumerate(voices) if path.stem.startswith("zh_")]
+    voices, english, mandarin = shipped_voices()
     codes = options.codes or (80 if options.stand_in else None)
     load = make_requests(options.requests, english, mandarin, codes)
     target: Target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from indextts.request import ReferenceAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
@@ -23,6 +24,9 @@ MANDARIN = (
     "他问信到了没有，她摇了摇头。",
     "大家都不想第一个离开。",
 )
+
+
+VOICES = Path(__file__).resolve().parents[1] / "examples" / "voices"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,14 @@ class LoadRequest:
         if self.codes is not None:
             body["max_mel_tokens"] = self.codes
         return body
+
+
+def shipped_voices() -> tuple[list[Path], list[int], list[int]]:
+    """The clips of ``examples/voices``, and the numbers of the English and of the Mandarin ones."""
+    voices = sorted(path for path in VOICES.glob("*.flac") if path.stem[:3] in ("en_", "zh_"))
+    english = [i for i, path in enumerate(voices) if path.stem.startswith("en_")]
+    mandarin = [i for i, path in enumerate(voices) if path.stem.startswith("zh_")]
+    return voices, english, mandarin
 
 
 def make_requests(

@@ -33,9 +33,8 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.load_requests import LoadRequest, make_requests  # noqa: E402
+from benchmarks.load_requests import LoadRequest, make_requests, shipped_voices  # noqa: E402
 
-VOICES = ROOT / "examples" / "voices"
 # What must be 0 once nobody asks for anything.
 AT_REST = (
     "indextts_running",
@@ -324,9 +323,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Print the table, and what is wrong; 1 if anything is."""
     options = parse_arguments(arguments)
-    voices = sorted(path for path in VOICES.glob("*.flac") if path.stem[:3] in ("en_", "zh_"))
-    english = [i for i, path in enumerate(voices) if path.stem.startswith("en_")]
-    mandarin = [i for i, path in enumerate(voices) if path.stem.startswith("zh_")]
+    voices, english, mandarin = shipped_voices()
     mandarin = [] if options.english else mandarin
     load = make_requests(options.requests, english, mandarin, options.codes)
     with service(options) as (url, pid):
