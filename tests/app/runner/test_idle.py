@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.runner.channel import Completed, Failed
 from app.runner.clock import Clock
-from app.runner.engine import Engine, SegmentAudio
+from app.runner.engine import Engine
 from app.runner.engine import SynthesisRequest as Request
 from app.runner.errors import NotReadyError
 from app.runner.idle import IdlePolicy
@@ -107,16 +106,9 @@ class Bench:
         self.runner.require_seat(WORK, deadline)
         seat = self.runner.take_seat(WORK, deadline)
         request = Request("hello", VOICE)
-        segments: list[SegmentAudio] = []
-        for event in self.runner.events(
-            request, deadline=deadline, client_gone=lambda: False, seat=seat
-        ):
-            if isinstance(event, Failed):
-                raise event.error
-            if isinstance(event, Completed):
-                return Outcome(segments, event)
-            segments.append(event)
-        raise AssertionError("the events have no end")
+        return Outcome.of(
+            self.runner.events(request, deadline=deadline, client_gone=lambda: False, seat=seat)
+        )
 
     def ask_later(self, seconds: float = 30.0) -> Later:
         return Later(lambda: self.ask(seconds))

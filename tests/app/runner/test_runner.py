@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +58,18 @@ class Outcome:
     segments: list[SegmentAudio]
     completed: Completed
 
+    @classmethod
+    def of(cls, events: Iterable[JobEvent]) -> Outcome:
+        """Take them all; raises what the request failed with."""
+        segments: list[SegmentAudio] = []
+        for event in events:
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Completed):
+                return cls(segments, event)
+            segments.append(event)
+        raise AssertionError("the events have no end")
+
     @property
     def audio_seconds(self) -> float:
         return sum(len(part.waveform) / part.sample_rate for part in self.segments)
@@ -74,14 +86,7 @@ class Bench:
         seconds: float = 30.0,
         gone: Callable[[], bool] = lambda: False,
     ) -> Outcome:
-        segments = []
-        for event in self.events(text, seconds, gone):
-            if isinstance(event, Failed):
-                raise event.error
-            if isinstance(event, Completed):
-                return Outcome(segments, event)
-            segments.append(event)
-        raise AssertionError("the events have no end")
+        return Outcome.of(self.events(text, seconds, gone))
 
     def events(
         self, text: str, seconds: float = 30.0, gone: Callable[[], bool] = lambda: False
