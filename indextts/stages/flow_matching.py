@@ -179,7 +179,9 @@ class FlowGroup:
         self._estimator = estimator
         device = flows[0].mu.device
         lengths = torch.tensor([flow.frames for flow in flows], device=device)
-        self._keep = _free_frames(lengths, flows)
+        # Nothing changes before.
+        self._first = min(flow.prompt.shape[-1] for flow in flows)
+        self._keep = _free_frames(lengths, flows)[..., self._first :]
         self._x = pad_sequence([flow.x.T for flow in flows], batch_first=True).transpose(1, 2)
         self._context = self._constants(lengths)
         rates = torch.tensor([flow.guidance_rate for flow in flows], device=device)
@@ -196,7 +198,8 @@ class FlowGroup:
         times = torch.stack([flow.times[flow.step] for flow in self.flows])  # [B]
         lasting = torch.stack([flow.lasting[flow.step] for flow in self.flows])
         velocity = self._velocity(times)
-        self._x = (self._x + lasting[:, None, None] * velocity) * self._keep
+        free = self._x[..., self._first :]
+        free.add_(lasting[:, None, None] * velocity).mul_(self._keep)
         for flow in self.flows:
             flow.step += 1
 
@@ -206,7 +209,7 @@ class FlowGroup:
             flow.x = row[:, : flow.frames].clone()
 
     def _velocity(self, times: Tensor) -> Tensor:
-        """The guided velocity [B, M, T] at the times [B]."""
+        """The guided velocity [B, M, T - first] at the times [B]."""
         if not self.flows[0].guided:
             return self._estimator.step(self._x, times, self._context)
         both = torch.cat((self._x, self._x))  # [2B, M, T]
@@ -227,7 +230,9 @@ class FlowGroup:
                 torch.cat((part, torch.zeros_like(part))) for part in (prompt_x, style, mu)
             )
             lengths = lengths.repeat(2)
-        return self._estimator.prepare(prompt_x, lengths, style, mu, rows_alone=True)
+        return self._estimator.prepare(
+            prompt_x, lengths, style, mu, first=self._first, rows_alone=True
+        )
 
 
 def _free_frames(lengths: Tensor, flows: Sequence[Flow]) -> Tensor:
