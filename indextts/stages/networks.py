@@ -81,13 +81,11 @@ def load_networks(
     reduction.features(features)
     acoustic = load_acoustic_model(files.s2mel, config.s2mel, device)
     reduction.acoustic(acoustic)
-    vocoder = load_vocoder(files.bigvgan_checkpoint, files.bigvgan_config, device)
-    reduction.vocoder(vocoder)
     if beside is not None:
         reference = replace(
             beside.reference, features=features, acoustic=acoustic, conditioner=conditioner
         )
-        return replace(beside, gpt=gpt, reference=reference, vocoder=vocoder)
+        return replace(beside, gpt=gpt, reference=reference)
     codec = load_semantic_codec(files.semantic_codec, config.semantic_codec, device)
     networks = Networks(
         config=config,
@@ -109,7 +107,7 @@ def load_networks(
             preprocess=config.s2mel.preprocess_params,
         ),
         codec=codec,
-        vocoder=vocoder,
+        vocoder=load_vocoder(files.bigvgan_checkpoint, files.bigvgan_config, device),
         emotions=load_emotion_matrix(files.spk_matrix, files.emo_matrix, config.emo_num, device),
         emotion_reader=EmotionReader(files.qwen, device),
     )
@@ -127,14 +125,12 @@ def reduced_copy(networks: Networks, weights: Reduced) -> Networks:
     reduction.features(features)
     acoustic = with_own_modules(networks.reference.acoustic)
     reduction.acoustic(acoustic)
-    vocoder = Vocoder(with_own_modules(networks.vocoder.model), networks.vocoder.window)
-    reduction.vocoder(vocoder)
     conditioner = with_own_modules(networks.reference.conditioner)
     reduction.conditioner(conditioner)
     reference = replace(
         networks.reference, features=features, acoustic=acoustic, conditioner=conditioner
     )
-    return replace(networks, gpt=gpt, reference=reference, vocoder=vocoder)
+    return replace(networks, gpt=gpt, reference=reference)
 
 
 def _load_gpt(

@@ -1,9 +1,10 @@
 """Which matrices the fast class multiplies in a reduced format on a CPU.
 
 Those that take time or memory: the blocks of the GPT, the speech encoder's layers, the first linear
-maps of the conditioner, the estimator of the flow, the vocoder's residual blocks.  Norms,
-embeddings, the states between the layers, the time of the flow and what scores the codes stay
-float32; so does all that is run once for a clip and is small.
+maps of the conditioner, the estimator of the flow.  Norms, embeddings, the states between the
+layers, the time of the flow and what scores the codes stay float32; so does all that is run once
+for a clip and is small, and so does the vocoder: between its convolutions lie so many passes over
+their results that turning these into bf16 and back takes what the products save.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from indextts.stages.acoustic import AcousticModel
 from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
-from indextts.stages.vocoder import Vocoder
 from indextts.utils.mapped_pages import MappedPages
 
 # Of the estimator: what depends on the time alone, and what is applied once for all steps.
@@ -66,11 +66,6 @@ class Reduction:
             for module in acoustic.cfm.estimator.modules():
                 if isinstance(module, Attention):
                     module.products = torch.bfloat16
-
-    def vocoder(self, vocoder: Vocoder) -> None:
-        """Convolutions in int8 are slower than in float32."""
-        if self.weights == "bf16":
-            self._reduce(vocoder.model.resblocks)
 
     def _reduce(self, module: nn.Module, keep: tuple[str, ...] = ()) -> None:
         if self.weights is not None:
