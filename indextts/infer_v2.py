@@ -68,7 +68,8 @@ class IndexTTS2:
         normalization: how texts are read where a request does not say: "natural" as a person
             reads them, "reference" as the original does, "off" for texts that are spoken already.
         cache_bytes: bound on what is remembered of reference clips.
-        cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
+        cuda_graphs: "auto" records the steps of decoder and flow on CUDA and replays them; "off"
+            never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
         warm_up: speak a little at load, so that the first request does not pay for what is made
@@ -189,6 +190,7 @@ class IndexTTS2:
             precision=self.precision,
             deepspeed_enabled=self.deepspeed_enabled,
             cuda_graphs=self.cuda_graphs,
+            flow_graphs=self._line.flows.recorded,
             max_batch=self.max_batch,
             device_notice=self.device_notice or None,
             model_name=self.model_name,

@@ -25,9 +25,9 @@ from benchmarks.gpu_check.rows import Rows
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam
 from indextts.stages.decoding.processors import Plan, RowOptions
-from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.device import precision_name
 from indextts.stages.networks import Networks
+from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_gpt import SemanticGPT
 
 PREFIX = 60

@@ -23,6 +23,7 @@ def test_healthy(client: FlaskClient) -> None:
         "model_notice": "It only hums.",
         "emotion_text": False,
         "cuda_graphs": False,
+        "flow_graphs": False,
         "max_batch": 1,
         "device_notice": None,
         "sample_rate": 22050,
