@@ -28,7 +28,7 @@ from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.speaker_style import SpeakerStyle
 from indextts.stages.text import BLANK_LINE_MS, FrontEndResult, Segment, TextFrontEnd
-from indextts.stages.vocoder import Vocoder, usual_window
+from indextts.stages.vocoder import vocoder_on
 from indextts.utils.checkpoint import StateDict, load_into
 
 M = TypeVar("M", bound=nn.Module)
@@ -79,7 +79,7 @@ def make_networks(
             preprocess=config.s2mel.preprocess_params,
         ),
         codec=codec,
-        vocoder=Vocoder(bigvgan, usual_window(bigvgan, device)),
+        vocoder=vocoder_on(bigvgan, device),
         emotions=EmotionMatrix(
             torch.randn(rows, style.dim, generator=random, device=drawn_on).to(device),
             torch.randn(rows, config.gpt.model_dim, generator=random, device=drawn_on).to(device),
