@@ -20,6 +20,7 @@ class ModelFacts:
     """
 
     device: str | None = fact("Where the weights are: cpu, cuda:0, ...")
+    encoders_device: str | None = fact("Where clips are read.")
     precision: str | None = fact("Number format of the GPT: fp32, fp16 or bf16.")
     deepspeed_enabled: bool = fact("Whether DeepSpeed's kernels draw the codes.", False)
     cuda_graphs: bool = fact("Whether decoding steps are recorded and replayed (CUDA).", False)

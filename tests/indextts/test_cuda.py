@@ -19,6 +19,7 @@ from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding import noise
 from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.session import NativeSession
+from indextts.stages.emotion_text import EmotionReader
 from indextts.stages.flow_matching import FlowGroup
 from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_features import SemanticFeatures
@@ -117,6 +118,32 @@ def test_steps_of_all_sizes_are_recorded_at_load(
                 one.take()
             assert one.error is None
     assert recordings["decoding steps"] == 3, "other limits and clips, the same shapes"
+
+
+def test_clips_are_read_on_the_cpu_and_heard_on_the_gpu(
+    gpu: PretendCuda, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same codes, and nothing on the GPU that only reads clips; nor the language model."""
+
+    def unasked(self: EmotionReader) -> None:
+        raise AssertionError("nobody asked for the emotion of a text")
+
+    monkeypatch.setattr(EmotionReader, "_load", unasked)
+    request = replace(REQUEST, emotion=ReferenceAudio(voice(2), SAMPLE_RATE), emo_alpha=0.5)
+    made: list[list[list[int]]] = []
+    for where in ("same", "cpu"):
+        engine = IndexTTS2(tiny_model_dir, "cuda:1", "fp32", encoders_device=where, max_batch=2)
+        made.append(codes(engine.synthesize(request)))
+        clips = engine.networks.reference
+        readers = (clips.features.encoder, clips.style.encoder, clips.codec, clips.conditioner)
+        expected = "cuda:1" if where == "same" else "cpu"
+        assert {str(p.device) for one in readers for p in one.parameters()} == {expected}
+        assert engine.facts.encoders_device == expected
+        heard = engine._line.reference.voice(request.speaker)
+        prompt = heard.prompt
+        for tensor in (heard.latents, heard.emotion, prompt.mel, prompt.condition, prompt.style):
+            assert str(tensor.device) == "cuda:1"
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize("max_batch", [1, 4])

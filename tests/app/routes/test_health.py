@@ -17,6 +17,7 @@ def test_healthy(client: FlaskClient) -> None:
         "idle_unloaded": False,
         "deepspeed_enabled": False,
         "device": "cpu",
+        "encoders_device": None,
         "precision": "fp32",
         "model_name": "stand-in",
         "model_version": "0",
