@@ -153,6 +153,11 @@ def main(argument: str) -> int:
     os.dup2(2, 1)
     sys.path[0] = str(Path.cwd())
     task = Task(**json.loads(argument))
+    with contextlib.suppress(ImportError):
+        # As this repository's command line and service do.
+        from indextts.utils.cpu_process import tune_process
+
+        tune_process(os.environ)
     start = time.perf_counter()
     import torch
 

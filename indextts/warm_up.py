@@ -10,6 +10,7 @@ import numpy as np
 
 from indextts.errors import IndexTTSError
 from indextts.lines import Line
+from indextts.quality import FastClass
 from indextts.request import Control, ReferenceAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
 from indextts.stages.reference import ReferenceEncoder, reference_cache
@@ -33,11 +34,14 @@ def speak_once(line: Line, sample_rate: int) -> None:
     """
     start = time.perf_counter()
     log.info("warming up")
+    on_cuda = line.networks.gpt.device.type == "cuda"
     # What it hears is worth remembering no longer than this takes.
     forgetful = replace(
         line, reference=ReferenceEncoder(line.networks.reference, reference_cache(_CACHE_BYTES))
     )
-    on_cuda = line.networks.gpt.device.type == "cuda"
+    if not on_cuda:
+        # The second step of a flow touches nothing that the first has not.
+        forgetful = replace(forgetful, fast=replace(line.fast or FastClass(), diffusion_steps=1))
     for size in sizes(line.scheduler.policy.slots) if on_cuda else (1,):
         _speak(forgetful, size, _CODES_ON_CUDA if on_cuda else _CODES, sample_rate)
         if on_cuda:

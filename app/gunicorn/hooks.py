@@ -24,6 +24,7 @@ from app.gunicorn.restarts import Restarts
 from app.gunicorn.stray_output import StrayOutput
 from app.settings import Settings
 from app.settings.source import redacted, unknown_variables
+from indextts.utils.cpu_process import tune_process
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 METRICS_ID_VARIABLE = "PROMETHEUS_MULTIPROC_ID"
@@ -158,9 +159,7 @@ def bind_gpu(worker: Any, settings: Settings) -> None:
     if gpu is not None:
         # Read by CUDA when torch is first imported.
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    # By default torch's threads spin while they wait for each other; with anything else on the
-    # cores (another worker, a busy neighbour) that costs seconds.  Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    tune_process(os.environ)
     os.environ[METRICS_ID_VARIABLE] = str(worker.counters)
     worker.log.info(
         "worker in slot %d, GPU %s", worker.gpu_slot, gpu if gpu is not None else "none"

@@ -28,6 +28,7 @@ from indextts.options import (
 from indextts.quality import QUALITIES
 from indextts.request import NORMALIZATIONS, Control, SegmentAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
+from indextts.utils.cpu_process import tune_process
 
 # Clips that a checkout brings along.
 VOICES = HOME / "examples" / "voices"
@@ -129,8 +130,7 @@ def run(args: argparse.Namespace) -> int:
     outputs = [open_output(args.output)]
     if args.subtitles is not None:
         outputs.append(SubtitleOutput(args.subtitles))
-    # Threads that spin while they wait cost seconds where anything else runs on the cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    tune_process(os.environ)
     request = _request(args, sys.stdin.read() if text == "-" else text)
     from indextts.infer_v2 import IndexTTS2
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from indextts.config import DiTConfig, WaveNetConfig
-from indextts.layers.rotary import RotaryTable, rotary_table, rotate
-from indextts.layers.wavenet import WaveNet, WaveNetFrames
+from indextts.layers.rotary import rotary_table, rotate
+from indextts.layers.wavenet import WaveNet, WaveNetFrames, frame_mask
 
 
 class TimestepEmbedder(nn.Module):
@@ -49,7 +49,11 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + 1e-5) * self.weight
+        return self.even(x) * self.weight
+
+    def even(self, x: Tensor) -> Tensor:
+        """The same without the weight."""
+        return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + 1e-5)
 
 
 class AdaptiveNorm(nn.Module):
@@ -63,8 +67,8 @@ class AdaptiveNorm(nn.Module):
     def forward(self, x: Tensor, t1: Tensor) -> Tensor:
         """x [B, T, D], t1 [B or 1, D] -> [B, T, D]."""
         weight, bias = self.project_layer(t1)[:, None].chunk(2, dim=-1)
-        result: Tensor = weight * self.norm(x) + bias
-        return result
+        # Both weights at once: a pass over x less.
+        return torch.addcmul(bias, self.norm.even(x), weight * self.norm.weight)
 
 
 class Attention(nn.Module):
@@ -82,16 +86,21 @@ class Attention(nn.Module):
         self.wqkv = nn.Linear(config.hidden_dim, 3 * config.hidden_dim, bias=False)
         self.wo = nn.Linear(config.hidden_dim, config.hidden_dim, bias=False)
 
-    def forward(self, x: Tensor, rotary: RotaryTable, mask: Tensor | None) -> Tensor:
-        """x [B, T, D], mask bool [B or 1, 1, 1, T] (True = attend) -> [B, T, D]."""
+    def forward(self, x: Tensor, rotary: Tensor, mask: Tensor | None, start: int = 0) -> Tensor:
+        """Of the frames from `start` on, to all frames.
+
+        x [B, T, D], rotary of T positions, mask bool [B or 1, 1, 1, T] (True = attend)
+        -> [B, T - start, D].
+        """
         batch, frames, width = x.shape
         qkv = self.wqkv(x).view(batch, frames, 3 * self.heads, width // self.heads)
         qk = rotate(qkv[:, :, : 2 * self.heads], rotary)  # [B, T, 2H, hd]
         q, k = qk.transpose(1, 2).chunk(2, dim=1)  # [B, H, T, hd]
+        q = q[:, :, start:]
         v = qkv[:, :, 2 * self.heads :].transpose(1, 2)
         q, k, v = (part.to(self.products) for part in (q, k, v))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).to(x.dtype)
-        result: Tensor = self.wo(y.transpose(1, 2).reshape(batch, frames, width))
+        result: Tensor = self.wo(y.transpose(1, 2).reshape(batch, frames - start, width))
         return result
 
 
@@ -122,11 +131,19 @@ class TransformerBlock(nn.Module):
         self.skip_in_linear = nn.Linear(2 * width, width) if receives_skip else None
 
     def forward(
-        self, x: Tensor, t1: Tensor, rotary: RotaryTable, mask: Tensor | None, skip: Tensor | None
+        self,
+        x: Tensor,
+        t1: Tensor,
+        rotary: Tensor,
+        mask: Tensor | None,
+        skip: Tensor | None,
+        start: int = 0,
     ) -> Tensor:
+        """The frames from `start` on: [B, T, D] -> [B, T - start, D]."""
         if self.skip_in_linear is not None and skip is not None:
             x = self.skip_in_linear(torch.cat((x, skip), dim=-1))
-        x = x + self.attention(self.attention_norm(x, t1), rotary, mask)
+        mixed = self.attention(self.attention_norm(x, t1), rotary, mask, start)
+        x = x[:, start:] + mixed
         result: Tensor = x + self.feed_forward(self.ffn_norm(x, t1))
         return result
 
@@ -143,11 +160,15 @@ class Transformer(nn.Module):
         )
         self.norm = AdaptiveNorm(config.hidden_dim)
 
-    def forward(self, x: Tensor, t1: Tensor, rotary: RotaryTable, mask: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, t1: Tensor, rotary: Tensor, mask: Tensor | None, start: int = 0
+    ) -> Tensor:
+        """The frames from `start` on: [B, T, D] -> [B, T - start, D]."""
         skips: list[Tensor] = []
+        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
             skip = skips.pop() if index > self.middle else None
-            x = layer(x, t1, rotary, mask, skip)
+            x = layer(x, t1, rotary, mask, skip, start if index == last else 0)
             if index < self.middle:
                 skips.append(x)
         result: Tensor = self.norm(x, t1)
@@ -176,14 +197,19 @@ class DiTContext:
 
     Attributes:
         merged: float32 [B, T, D], share of prompt, content and style in the input merge.
-        rotary: angles of T positions.
+        rotary: turns of T positions.
         attention_mask: bool [B or 1, 1, 1, T], or None where all frames are real.
-        frames: the same for the WaveNet.
+        first: the frame from which on the velocity is wanted.
+        start: the frame from which on it needs what the transformer gives: the WaveNet reads so
+            far to the left.
+        frames: which of the frames from there on are real.
     """
 
     merged: Tensor
-    rotary: RotaryTable
+    rotary: Tensor
     attention_mask: Tensor | None
+    first: int
+    start: int
     frames: WaveNetFrames
 
 
@@ -219,6 +245,7 @@ class DiT(nn.Module):
         style: Tensor,
         mu: Tensor,
         *,
+        first: int = 0,
         rows_alone: bool = False,
     ) -> DiTContext:
         """Compute once what every step needs.
@@ -228,6 +255,8 @@ class DiT(nn.Module):
             lengths: int64 [B], or [1] for all rows: real frames.
             style: float32 [B, style_dim].
             mu: float32 [B, T, content_dim].
+            first: the frame from which on the velocity is wanted, below all `lengths`.  Those
+                before it, a prompt's, are worked on only as far as the others look at them.
             rows_alone: make the result of each row's real frames the one it has alone.  Without
                 it, short rows of a batch differ near their ends, as in the reference.
         """
@@ -238,24 +267,38 @@ class DiT(nn.Module):
         merged = F.linear(prompt_x.transpose(1, 2), for_prompt, self.cond_x_merge_linear.bias)
         merged = merged + F.linear(self.cond_projection(mu), for_content)
         merged = merged + F.linear(style, for_style)[:, None]  # [B, T, D]
-        frames = self.wavenet.frames(lengths, total, rows_alone=rows_alone)
+        mask = frame_mask(lengths, total)
+        start = max(0, first - self.wavenet.reach)
         return DiTContext(
             merged=merged,
             rotary=rotary_table(total, self.head_dim, self.rope_base, mu.device),
-            attention_mask=None if frames.mask is None else frames.mask[:, None],
-            frames=frames,
+            attention_mask=None if mask is None else mask[:, None],
+            first=first,
+            start=start,
+            frames=self.wavenet.frames(lengths - start, total - start, rows_alone=rows_alone),
         )
 
     def step(self, x: Tensor, t: Tensor, context: DiTContext) -> Tensor:
-        """Velocity of float32 x [B, M, T] at the times t [B] or [1]: float32 [B, M, T]."""
+        """The velocity at a time.
+
+        Args:
+            x: float32 [B, M, T].
+            t: float32 [B] or [1].
+            context: from :meth:`prepare`.
+
+        Returns:
+            float32 [B, M, T - first].
+        """
+        start, skipped = context.start, context.first - context.start
         noisy = x.transpose(1, 2)  # [B, T, M]
         t1: Tensor = self.t_embedder(t)
         t2: Tensor = self.t_embedder2(t)
         h = F.linear(noisy, self._merge_weights()[0]) + context.merged  # [B, T, D]
-        h = self.transformer(h, t1, context.rotary, context.attention_mask)
-        h = self.skip_linear(torch.cat((h, noisy), dim=-1))
-        y: Tensor = self.wavenet(self.conv1(h).transpose(1, 2), t2, context.frames)  # [B, W, T]
-        y = self.final_layer(y.transpose(1, 2) + self.res_projection(h), t1)
+        h = self.transformer(h, t1, context.rotary, context.attention_mask, start)
+        h = self.skip_linear(torch.cat((h, noisy[:, start:]), dim=-1))
+        y: Tensor = self.wavenet(self.conv1(h).transpose(1, 2), t2, context.frames)
+        y = y[..., skipped:].transpose(1, 2)  # [B, T - first, W]
+        y = self.final_layer(y + self.res_projection(h[:, skipped:]), t1)
         velocity: Tensor = self.conv2(y.transpose(1, 2))
         return velocity
 

@@ -94,6 +94,9 @@ class WaveNet(nn.Module):
 
     Attribute names are the keys ``cfm.estimator.wavenet.*`` with the weight norm folded and the
     doubled ``conv.conv`` taken out.
+
+    Attributes:
+        reach: frames to the left that a frame depends on.
     """
 
     def __init__(self, config: WaveNetConfig) -> None:
@@ -101,6 +104,7 @@ class WaveNet(nn.Module):
         width, layers, kernel = config.hidden_dim, config.num_layers, config.kernel_size
         dilations = [config.dilation_rate**index for index in range(layers)]
         self.pads = tuple(ReflectPad.for_kernel(kernel, dilation) for dilation in dilations)
+        self.reach = sum(pad.left for pad in self.pads)
         self.cond_layer = nn.Conv1d(width, 2 * width * layers, 1)
         self.in_layers = nn.ModuleList(
             nn.Conv1d(width, 2 * width, kernel, dilation=dilation) for dilation in dilations
@@ -120,10 +124,8 @@ class WaveNet(nn.Module):
                 alone.  Without it, padding is taken at the end of the tensor, as the reference
                 does.
         """
-        if bool((lengths >= total).all()):
-            return WaveNetFrames()
-        mask = (torch.arange(total, device=lengths.device) < lengths[:, None])[:, None]
-        if not rows_alone:
+        mask = frame_mask(lengths, total)
+        if mask is None or not rows_alone:
             return WaveNetFrames(mask)
         return WaveNetFrames(mask, tuple(pad.edges(lengths) for pad in self.pads))
 
@@ -159,6 +161,14 @@ class WaveNet(nn.Module):
                 y = _masked(y + residual, frames.mask)
                 out = out + skip
         return _masked(out, frames.mask)
+
+
+def frame_mask(lengths: Tensor, total: int) -> Tensor | None:
+    """Which of `total` frames are real in rows of `lengths` (int64 [B]): bool [B, 1, T], or None
+    where all are."""
+    if bool((lengths >= total).all()):
+        return None
+    return (torch.arange(total, device=lengths.device) < lengths[:, None])[:, None]
 
 
 def _masked(y: Tensor, mask: Tensor | None) -> Tensor:

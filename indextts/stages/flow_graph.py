@@ -1,7 +1,8 @@
 """Steps of the flow as CUDA graphs: one launch instead of some four hundred.
 
 A step of a short mel is bound by the launching of its kernels.  A recording serves one shape
-only, so lengths are rounded up: flows of nearly the same length, in whatever voice, have one.
+only, so lengths are rounded up and prompts down: flows of nearly the same lengths, in whatever
+voice, have one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from torch import Tensor
 
 from indextts.layers.dit import DiT
 from indextts.stages.acoustic import AcousticModel
-from indextts.stages.flow_matching import Flow, FlowConstants, FlowGroup, euler_step
+from indextts.stages.flow_matching import (
+    Flow,
+    FlowConstants,
+    FlowGroup,
+    euler_step,
+    rounded_frames,
+)
 from indextts.stages.recorder import GraphRecorder, Recordings
 from indextts.utils.tensor_trees import cloned, copy_tensors, layout
 
@@ -49,7 +56,7 @@ class StaticFlowStep:
         self._changing = cloned((x, times, lasting))
         self._constants = cloned(constants)
         self._holds: object = None
-        self.result = torch.zeros_like(x)
+        self.result = torch.zeros_like(constants.keep.expand(-1, x.shape[1], -1))
 
     def load(
         self, x: Tensor, times: Tensor, lasting: Tensor, constants: FlowConstants, group: object
@@ -95,7 +102,7 @@ class GraphedFlowGroup(FlowGroup):
     def __init__(
         self, estimator: DiT, flows: Sequence[Flow], recordings: Recordings[StaticFlowStep]
     ) -> None:
-        super().__init__(estimator, flows, rounded_frames(flows))
+        super().__init__(estimator, flows, FRAME_STEP)
         self._recordings = recordings
         self._layout = layout((self._x, self._constants))
         # In place of the group itself, which a recording would keep alive.
@@ -113,8 +120,7 @@ class GraphedFlowGroup(FlowGroup):
             return super()._advance(*step)
         recorded.work.load(*step, self._token)
         recorded.run()
-        # Another group of this shape may take the next step.
-        return recorded.work.result.clone()
+        return recorded.work.result
 
 
 class FlowGroups:
@@ -142,7 +148,7 @@ class FlowGroups:
         rows = len(flows) * (2 if flows[0].guided else 1)
         if self._recordings is None or not self.recorded:
             return FlowGroup(self._estimator, flows)
-        if rows * rounded_frames(flows) > _MOST_FRAMES:
+        if rows * rounded_frames(flows, FRAME_STEP) > _MOST_FRAMES:
             return FlowGroup(self._estimator, flows)
         return GraphedFlowGroup(self._estimator, flows, self._recordings)
 
@@ -150,8 +156,3 @@ class FlowGroups:
         """Drop what has been recorded."""
         if self._recordings is not None:
             self._recordings.clear()
-
-
-def rounded_frames(flows: Sequence[Flow]) -> int:
-    """More frames than the longest flow has, so that there always is a mask."""
-    return (max(flow.frames for flow in flows) // FRAME_STEP + 1) * FRAME_STEP

@@ -172,7 +172,7 @@ class FlowConstants:
     """What stays the same over the steps of a group.
 
     Attributes:
-        keep: float32 [B, 1, T], 1 on the frames to be generated, 0 on prompt and padding.
+        keep: float32 [B, 1, T - first], 1 on the frames to be generated, 0 on prompt and padding.
         rates: float32 [B, 1, 1], the guidance of each flow.
         context: of the estimator; the conditional rows, followed by the unconditional ones.
         guided: whether there are any of the latter.
@@ -187,13 +187,24 @@ class FlowConstants:
 def euler_step(
     estimator: DiT, x: Tensor, times: Tensor, lasting: Tensor, constants: FlowConstants
 ) -> Tensor:
-    """One step of flows [B, M, T] at the times [B], by as much as it lasts [B]: [B, M, T]."""
+    """One step of flows.
+
+    Args:
+        estimator: of the velocity.
+        x: float32 [B, M, T].
+        times, lasting: float32 [B].
+        constants: of the flows.
+
+    Returns:
+        float32 [B, M, T - first], what follows `x` from the first frame on that changes.
+    """
+    free = x[..., constants.context.first :]
     velocity = _velocity(estimator, x, times, constants)
-    return (x + lasting[:, None, None] * velocity) * constants.keep
+    return free.add(lasting[:, None, None] * velocity).mul_(constants.keep)
 
 
 def _velocity(estimator: DiT, x: Tensor, times: Tensor, constants: FlowConstants) -> Tensor:
-    """The guided velocity [B, M, T] at the times [B]."""
+    """The guided velocity [B, M, T - first] at the times [B]."""
     if not constants.guided:
         return estimator.step(x, times, constants.context)
     both = torch.cat((x, x))  # [2B, M, T]
@@ -209,13 +220,19 @@ class FlowGroup:
     Args:
         estimator: of the velocity.
         flows: all guided or none of them.
-        frames: how long the rows are, at least as long as the longest flow; None: just that.
+        multiple: of frames at which rows begin to change and behind their frames end, so that
+            many flows have the same shapes; 1: as soon, and as late, as any of them needs it.
+
+    Attributes:
+        frames: T, of all rows.
     """
 
-    def __init__(self, estimator: DiT, flows: Sequence[Flow], frames: int | None = None) -> None:
+    def __init__(self, estimator: DiT, flows: Sequence[Flow], multiple: int = 1) -> None:
         self.flows = tuple(flows)
         self.estimator = estimator
-        self.frames = max(flow.frames for flow in flows) if frames is None else frames
+        self.frames = rounded_frames(flows, multiple)
+        # Nothing changes before.
+        self._first = min(flow.prompt.shape[-1] for flow in flows) // multiple * multiple
         x = pad_sequence([flow.x.T for flow in flows], batch_first=True).transpose(1, 2)
         self._x = self._filled(x)
         self._constants = self._prepare()
@@ -224,7 +241,7 @@ class FlowGroup:
         """One Euler step of every flow."""
         times = torch.stack([flow.times[flow.step] for flow in self.flows])  # [B]
         lasting = torch.stack([flow.lasting[flow.step] for flow in self.flows])
-        self._x = self._advance(self._x, times, lasting, self._constants)
+        self._x[..., self._first :] = self._advance(self._x, times, lasting, self._constants)
         for flow in self.flows:
             flow.step += 1
 
@@ -236,13 +253,13 @@ class FlowGroup:
     def _advance(
         self, x: Tensor, times: Tensor, lasting: Tensor, constants: FlowConstants
     ) -> Tensor:
-        """See :func:`euler_step`."""
+        """See :func:`euler_step`; the result is read at once."""
         return euler_step(self.estimator, x, times, lasting, constants)
 
     def _prepare(self) -> FlowConstants:
         device = self._x.device
         lengths = torch.tensor([flow.frames for flow in self.flows], device=device)
-        keep = _free_frames(lengths, self.flows, self.frames)
+        keep = _free_frames(lengths, self.flows, self.frames)[..., self._first :]
         rates = torch.tensor([flow.guidance_rate for flow in self.flows], device=device)
         mu = pad_sequence([flow.mu for flow in self.flows], batch_first=True)  # [B, T, C]
         mu = self._filled(mu.transpose(1, 2)).transpose(1, 2)
@@ -256,13 +273,22 @@ class FlowGroup:
                 torch.cat((part, torch.zeros_like(part))) for part in (prompt_x, style, mu)
             )
             lengths = lengths.repeat(2)
-        context = self.estimator.prepare(prompt_x, lengths, style, mu, rows_alone=True)
+        context = self.estimator.prepare(
+            prompt_x, lengths, style, mu, first=self._first, rows_alone=True
+        )
         return FlowConstants(keep, rates[:, None, None], context, guided)
 
     def _filled(self, rows: Tensor) -> Tensor:
         """[B, C, n] -> [B, C, T], with zeros."""
         missing = self.frames - rows.shape[-1]
         return F.pad(rows, (0, missing)) if missing else rows
+
+
+def rounded_frames(flows: Sequence[Flow], multiple: int) -> int:
+    """The longest flow's frames; rounded up to a multiple, which leaves room for padding, so that
+    the masks of padding are always there."""
+    longest = max(flow.frames for flow in flows)
+    return longest if multiple == 1 else (longest // multiple + 1) * multiple
 
 
 def _free_frames(lengths: Tensor, flows: Sequence[Flow], total: int) -> Tensor:

@@ -30,6 +30,7 @@ from indextts.stages.speaker_style import load_speaker_style
 from indextts.stages.text import TextFrontEnd, load_text_front_end
 from indextts.stages.vocoder import Vocoder, load_vocoder
 from indextts.utils.checkpoint import load_into, read_state_dict
+from indextts.utils.mapped_pages import MappedPages
 from indextts.utils.skeleton import skeleton
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ def _load_gpt(
     load_into(gpt, state, files.gpt, dtype=dtype, device=device)
     reduction.gpt(gpt)
     if device.type == "cpu":
-        gpt.suit_processor()
+        gpt.suit_processor(MappedPages().let_go)
     # The clips are read once and kept: full precision costs nothing there.
     load_into(conditioner, state, files.gpt, device=encoders)
     reduction.conditioner(conditioner)

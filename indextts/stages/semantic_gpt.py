@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -83,9 +83,9 @@ class SemanticGPT(nn.Module):
         index = position + (position > 0).long()
         return self.mel_embedding(tokens) + self.mel_pos_embedding.emb(index)
 
-    def suit_processor(self) -> None:
-        """Lay the weights out as a processor, not a GPU, reads them best."""
-        self.gpt.suit_processor()
+    def suit_processor(self, replaced: Callable[[Tensor], object] = lambda weight: None) -> None:
+        """See :meth:`indextts.layers.gpt2.GPT2.suit_processor`."""
+        self.gpt.suit_processor(replaced)
         if self.gpt.is_small:
             # As in the blocks: a row's scores do not depend on the rows beside it.
             self.mel_head.weight.data = self.mel_head.weight.data.t().contiguous().t()

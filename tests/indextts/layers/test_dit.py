@@ -99,6 +99,39 @@ def test_rows_alone_in_a_batch(depth: int) -> None:
         assert_close(batch[row, :, :length], own[0], 1e-5)
 
 
+@pytest.mark.parametrize("first", [1, 2, 7, 12, 18])
+@pytest.mark.parametrize("depth", [1, 3, 4])
+def test_frames_behind_a_prompt_are_those_of_the_whole(first: int, depth: int) -> None:
+    """Near its start, where the WaveNet reads beyond it, and where rows end early."""
+    net = small_model(depth=depth).cfm.estimator
+    case, lengths = small_case(2, 19), torch.tensor([19, 19 if first == 18 else first + 1])
+    whole, _ = run(net, case, lengths, rows_alone=True)
+    context = net.prepare(
+        case["prompt_x"], lengths, case["style"], case["mu"], first=first, rows_alone=True
+    )
+    with torch.no_grad():
+        part = net.step(case["x"], case["t"], context)
+    assert part.shape[-1] == 19 - first
+    for row, length in enumerate(lengths.tolist()):
+        assert_close(part[row, :, : length - first], whole[row, :, first:length], 1e-5)
+
+
+def test_only_the_last_layer_and_the_wavenet_leave_the_prompt_out() -> None:
+    net = small_model(depth=4).cfm.estimator
+    case, first = small_case(1, 19), 15
+    seen: list[int] = []
+    for module in (*net.transformer.layers, net.wavenet):
+        module.register_forward_hook(lambda _module, _inputs, out: seen.append(max(out.shape[1:])))
+    context = net.prepare(
+        case["prompt_x"], torch.tensor([19]), case["style"], case["mu"], first=first
+    )
+    with torch.no_grad():
+        net.step(case["x"], case["t"], context)
+    behind = 19 - first + net.wavenet.reach
+    assert 0 < net.wavenet.reach < first
+    assert seen == [19, 19, 19, behind, behind]
+
+
 def test_one_time_serves_all_rows() -> None:
     net = small_model().cfm.estimator
     case = small_case(2, 6)

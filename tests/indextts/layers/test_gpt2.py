@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from indextts.layers import gpt2
-from indextts.layers.gpt2 import GPT2, Conv1D, doubled
+from indextts.layers.gpt2 import GPT2, Conv1D, doubled, normed
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 8, 12, 32, 33, 100])
@@ -19,7 +19,7 @@ def test_the_layout_changes_no_result(rows: int) -> None:
     with torch.inference_mode():
         expected = layer(x)
         weight = layer.weight.clone()
-        layer.lay_out_by_output()
+        assert layer.lay_out_by_output().is_contiguous()
         assert layer.weight.shape == (48, 80)
         assert torch.equal(layer.weight, weight)
         found = layer(x)
@@ -35,7 +35,9 @@ def test_a_large_model_is_laid_out_whole(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(block.mlp.c_fc.weight.is_contiguous() for block in model.blocks)
     monkeypatch.setattr(gpt2, "_CACHED_BYTES", 1000)
     assert not model.is_small
-    model.suit_processor()
+    before: list[torch.Tensor] = []
+    model.suit_processor(before.append)
+    assert len(before) == 12
     layers = [module for module in model.modules() if isinstance(module, Conv1D)]
     assert len(layers) == 12
     assert all(layer.weight.stride(0) == 1 for layer in layers)
@@ -49,3 +51,17 @@ def test_a_single_row_is_doubled_on_a_processor() -> None:
     assert doubled(torch.zeros(3, 8)).shape == (3, 8)
     assert doubled(torch.zeros(1, 5, 8)).shape == (1, 5, 8)
     assert doubled(torch.zeros(1, 8, device="meta")).shape == (1, 8)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 8, 9])
+def test_rows_are_normed_alike_one_by_one(rows: int) -> None:
+    norm, x = torch.nn.LayerNorm(1280), torch.randn(rows, 1, 1280)
+    torch.nn.init.normal_(norm.weight)
+    with torch.inference_mode():
+        threads = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            found = normed(norm, x)
+        finally:
+            torch.set_num_threads(threads)
+        assert torch.equal(found, norm(x))

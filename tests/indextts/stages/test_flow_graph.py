@@ -87,7 +87,7 @@ def test_longer_rows_leave_the_flows_as_they_are() -> None:
     model = small_model()
     for lengths in ([64], [9, 30], [6, 7, 8]):
         flows = [begin(model, frames, seed) for seed, frames in enumerate(lengths)]
-        group = FlowGroup(model.cfm.estimator, flows, flow_graph.rounded_frames(flows))
+        group = FlowGroup(model.cfm.estimator, flows, FRAME_STEP)
         assert group.frames == (128 if lengths == [64] else 64)
         for mel, flow in zip(finished(group), flows, strict=True):
             assert_close(mel, alone(flow, model), TOLERANCE)
@@ -102,9 +102,12 @@ def test_recorded_steps_make_the_mels_of_free_ones(model: AcousticModel) -> None
     check(groups, model, [begin(model, FRAME_STEP - 1, seed=2, prompt=3)])
     assert recordings(groups) == 1
     check(groups, model, [begin(model, FRAME_STEP, seed=3)])
+    # Long prompts, of which the same number of frames is left out.
+    for frames, prompt in ((170, 150), (190, 2 * FRAME_STEP)):
+        check(groups, model, [begin(model, frames, seed=prompt, prompt=prompt)])
     check(groups, model, [begin(model, 20, seed=4, guidance=0.0)])
     check(groups, model, [begin(model, 20 + seed, seed=seed) for seed in range(3)])
-    assert recordings(groups) == 4
+    assert recordings(groups) == 5
     assert groups.recorded
 
 
