@@ -29,9 +29,9 @@ from indextts.utils.tensor_trees import cloned, copy_tensors, layout
 FRAME_STEP = 64
 # Frames of all rows together.  The kernels of larger steps take longer than their launches, so
 # that a recording would gain nothing.
-_MOST_FRAMES = 4096
-# Recordings that are kept; each holds some MB.
-_MOST_RECORDINGS = 24
+MOST_FRAMES = 4096
+# Recordings that are kept; each holds up to 8 MB of constants.
+MOST_RECORDINGS = 16
 # Replayed and free steps differ by rounding, if at all.
 _TOLERANCE = 1e-2
 
@@ -136,7 +136,7 @@ class FlowGroups:
         self._recordings: Recordings[StaticFlowStep] | None = None
         if acoustic.device.type == "cuda" and cuda_graphs != "off":
             recorder = GraphRecorder(acoustic.device, "steps of the flow")
-            self._recordings = Recordings(recorder, _MOST_RECORDINGS)
+            self._recordings = Recordings(recorder, MOST_RECORDINGS)
 
     @property
     def recorded(self) -> bool:
@@ -148,7 +148,7 @@ class FlowGroups:
         rows = len(flows) * (2 if flows[0].guided else 1)
         if self._recordings is None or not self.recorded:
             return FlowGroup(self._estimator, flows)
-        if rows * rounded_frames(flows, FRAME_STEP) > _MOST_FRAMES:
+        if rows * rounded_frames(flows, FRAME_STEP) > MOST_FRAMES:
             return FlowGroup(self._estimator, flows)
         return GraphedFlowGroup(self._estimator, flows, self._recordings)
 

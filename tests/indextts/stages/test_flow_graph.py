@@ -212,8 +212,8 @@ def test_steps_wait_for_the_device_once_a_recording(gpu: PretendCuda) -> None:
 def test_few_recordings_are_kept_and_none_of_large_steps(
     gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow_graph, "_MOST_RECORDINGS", 2)
-    monkeypatch.setattr(flow_graph, "_MOST_FRAMES", 512)
+    monkeypatch.setattr(flow_graph, "MOST_RECORDINGS", 2)
+    monkeypatch.setattr(flow_graph, "MOST_FRAMES", 512)
     model = small_model().to("cuda:1")
     groups = FlowGroups(model)
     for frames in (10, 70, 140):
