@@ -20,20 +20,43 @@ log = logging.getLogger(__name__)
 _TOLERANCE = 1e-4
 
 
+class FusedActivationUnavailableError(Exception):
+    """Why there is no kernel."""
+
+
+class WrongKernelError(FusedActivationUnavailableError):
+    """It gives something else than the plain form."""
+
+
 def fuse_activations(model: nn.Module, device: torch.device) -> bool:
     """Let the activations of a model on CUDA run as one kernel each; False where that cannot be.
 
     The kernel is made and tried here, so that nothing of it can fail later.
     """
-    fused = _open(device) if device.type == "cuda" else None
-    for module in model.modules():
-        if isinstance(module, AliasFreeActivation):
-            module.fused = fused
+    fused: FusedActivation | None = None
+    if device.type == "cuda":
+        try:
+            fused = open_fused_activation(device)
+        except FusedActivationUnavailableError as reason:
+            level = logging.WARNING if isinstance(reason, WrongKernelError) else logging.INFO
+            log.log(level, "the vocoder's activations run as plain operations: %s", reason)
+    set_activation(model, fused)
     return fused is not None
 
 
-def _open(device: torch.device) -> FusedActivation | None:
-    """The kernel, if it runs and gives what the plain form does."""
+def set_activation(model: nn.Module, fused: FusedActivation | None) -> None:
+    """What does the work of all activations of a model; None: operations of torch."""
+    for module in model.modules():
+        if isinstance(module, AliasFreeActivation):
+            module.fused = fused
+
+
+def open_fused_activation(device: torch.device) -> FusedActivation:
+    """The kernel, if it runs and gives what the plain form does.
+
+    Raises:
+        FusedActivationUnavailableError: it does not.
+    """
     try:
         from indextts.layers.snake_kernel import fused_activation
 
@@ -42,14 +65,9 @@ def _open(device: torch.device) -> FusedActivation | None:
         if is_out_of_memory(error) or poisons_device(error):
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        log.info("the vocoder's activations run as plain operations: no Triton kernel (%s)", reason)
-        return None
+        raise FusedActivationUnavailableError(f"no Triton kernel ({reason})") from error
     if not apart <= _TOLERANCE:
-        log.warning(
-            "the vocoder's activations run as plain operations: the Triton kernel is off by %.3g",
-            apart,
-        )
-        return None
+        raise WrongKernelError(f"the Triton kernel is off by {apart:.3g}")
     return fused_activation
 
 

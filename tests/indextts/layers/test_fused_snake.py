@@ -15,9 +15,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from indextts.layers import fused_snake
 from indextts.layers.alias_free import AliasFreeActivation, FusedActivation
-from indextts.layers.fused_snake import fuse_activations
+from indextts.layers.fused_snake import (
+    FusedActivationUnavailableError,
+    WrongKernelError,
+    fuse_activations,
+    open_fused_activation,
+)
 from indextts.stages.vocoder import vocoder_on
 from tests.indextts.layers.vocoder_models import small_model
 from tests.indextts.pretend_cuda import PretendCuda
@@ -179,9 +183,12 @@ def test_a_broken_device_is_not_taken_for_a_missing_kernel(
 @pytest.mark.cuda
 def test_a_gpu_makes_the_kernel_and_agrees() -> None:
     device = torch.device("cuda")
-    kernel = fused_snake._open(device)
-    if kernel is None:
-        pytest.skip("Triton makes no kernel here; the log says why")
+    try:
+        kernel = open_fused_activation(device)
+    except WrongKernelError:
+        raise
+    except FusedActivationUnavailableError as reason:
+        pytest.skip(str(reason))
     for length in (1, 2, 5, 513, 4097):
         one = AliasFreeActivation(5, separate_beta=True, logscale=True).to(device)
         x = torch.randn(2, 5, length, device=device)
