@@ -27,8 +27,8 @@ from indextts.utils.tensor_trees import cloned, copy_tensors, layout
 
 # Frames are a multiple of this: some 3 % of a usual step is spent on the padding.
 FRAME_STEP = 64
-# Frames of all rows together.  The kernels of larger steps take longer than their launches, so
-# that a recording would gain nothing.
+# Frames of all rows together.  By estimate the kernels of larger steps take longer than their
+# launches, so that a recording would gain nothing.
 MOST_FRAMES = 4096
 # Recordings that are kept; each holds up to 8 MB of constants.
 MOST_RECORDINGS = 16
