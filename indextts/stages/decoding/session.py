@@ -155,7 +155,9 @@ class NativeSession(DecodeSession):
         length = torch.tensor([len(prefix)], device=prefix.device)
         # Each alone: what a sequence reads must not depend on those beside it.
         read = self._model.gpt.prefill(prefix[None], length)
-        self._cache.join(read, beams, self.first_window)
+        # As many positions as the first step needs: the cache would else grow at once.
+        start = aligned(len(prefix))
+        self._cache.join(read, beams, self._rounded(start + self.first_window) - start)
         self._sequences.append(_Rows(beams, self._cache.starts[-1]))
 
     def keep(self, sequences: Sequence[int]) -> None:
@@ -181,7 +183,10 @@ class NativeSession(DecodeSession):
     def _needed(self) -> int:
         """Positions that the cache must have for the next step."""
         most = max((one.start + self._window(one.read) for one in self._sequences), default=0)
-        return -(-most // self.position_step) * self.position_step
+        return self._rounded(most)
+
+    def _rounded(self, positions: int) -> int:
+        return -(-positions // self.position_step) * self.position_step
 
     def _window(self, read: int) -> int:
         if read < self.first_window:

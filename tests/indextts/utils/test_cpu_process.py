@@ -4,6 +4,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,37 @@ def test_freed_memory_is_used_again_unless_the_environment_says_otherwise() -> N
 
     assert faults() < PAGES // 20
     assert faults("MALLOC_ARENA_MAX=4") > PAGES // 20
+
+
+HUGE = """
+import os, sys
+from indextts.utils.cpu_process import tune_process
+
+tune_process(os.environ)
+import torch
+
+weights = torch.ones(2**24)
+inside = None
+for line in open("/proc/self/smaps"):
+    head = line.split()
+    if not head[0].endswith(":"):
+        first, last = (int(part, 16) for part in head[0].split("-"))
+        inside = first <= weights.data_ptr() < last
+    elif inside and head[0] == "AnonHugePages:":
+        print(int(head[1]) * 1024)
+"""
+
+
+def test_weights_lie_in_large_pages_where_the_kernel_has_them() -> None:
+    enabled = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if not enabled.is_file() or "[never]" in enabled.read_text():
+        pytest.skip("this kernel gives no large pages")
+    own = {name: value for name, value in os.environ.items() if "THP" not in name}
+    told = subprocess.run(
+        [sys.executable, "-c", HUGE], env=own, stdout=subprocess.PIPE, check=True, timeout=60
+    )
+    # One page of 2 MB is enough: how many there are depends on what else is on the machine.
+    assert int(told.stdout) >= 2**21
 
 
 def test_threads_wait_passively_unless_the_environment_says_otherwise() -> None:
