@@ -147,24 +147,7 @@ def _page_facts(settings: Settings, needs_key: bool) -> PageFacts:
 
 def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
     def load(device: str | None) -> Engine:
-        options = EngineOptions(
-            model_dir=settings.model_dir,
-            device=device or settings.device,
-            precision="fp32" if device == "cpu" else settings.precision,
-            deepspeed=settings.deepspeed,
-            verbalizer=settings.verbalizer,
-            normalization=settings.normalization,
-            cache_bytes=settings.voice_cache_bytes,
-            max_batch="auto" if settings.max_batch == "auto" else int(settings.max_batch),
-            quality=settings.quality,
-            fast=fast_class(
-                settings.fast_weights,
-                settings.fast_steps,
-                settings.fast_prompt_seconds,
-                settings.fast_beams,
-            ),
-        )
-        return engine_factory(settings.engine)(options)
+        return engine_factory(settings.engine)(engine_options(settings, device))
 
     policy = RunnerPolicy(
         queue_size=settings.queue_size,
@@ -174,6 +157,28 @@ def _make_runner(settings: Settings, counters: Metrics) -> InferenceRunner:
         idle=IdlePolicy(settings.idle_unload_seconds or None, settings.idle_reload == "refuse"),
     )
     return InferenceRunner(load, policy, exit_process, counters)
+
+
+def engine_options(settings: Settings, device: str | None = None) -> EngineOptions:
+    """How to load the engine; `device` in place of the one that is set."""
+    return EngineOptions(
+        model_dir=settings.model_dir,
+        device=device or settings.device,
+        precision="fp32" if device == "cpu" else settings.precision,
+        deepspeed=settings.deepspeed,
+        verbalizer=settings.verbalizer,
+        normalization=settings.normalization,
+        cache_bytes=settings.voice_cache_bytes,
+        max_batch="auto" if settings.max_batch == "auto" else int(settings.max_batch),
+        quality=settings.quality,
+        fast=fast_class(
+            settings.fast_weights,
+            settings.fast_steps,
+            settings.fast_prompt_seconds,
+            settings.fast_beams,
+        ),
+        encoders_device=settings.encoders_device,
+    )
 
 
 def _make_voices(settings: Settings) -> VoiceStore:

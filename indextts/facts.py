@@ -20,9 +20,11 @@ class ModelFacts:
     """
 
     device: str | None = fact("Where the weights are: cpu, cuda:0, ...")
+    encoders_device: str | None = fact("Where clips are read.")
     precision: str | None = fact("Number format of the GPT: fp32, fp16 or bf16.")
     deepspeed_enabled: bool = fact("Whether DeepSpeed's kernels draw the codes.", False)
     cuda_graphs: bool = fact("Whether decoding steps are recorded and replayed (CUDA).", False)
+    flow_graphs: bool = fact("The same of the steps from noise to mel.", False)
     max_batch: int | None = fact("Segments, of one text or of many, that share the model's steps.")
     device_notice: str | None = fact("Why the CPU is in use although there seems to be a GPU.")
     model_name: str | None = fact("Folder of the checkpoint.")

@@ -12,19 +12,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indextts import options
 from indextts.facts import ModelFacts
 from indextts.layers.reduced import Reduced
 from indextts.lines import Line, LineOptions, Lines, LoadNetworks
 from indextts.model_files import find_model_dir
+from indextts.original_call import OriginalCall
 from indextts.quality import FastClass, check_quality
-from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
-from indextts.sampling import SamplingChanges, SamplingOptions
+from indextts.request import Control, Synthesis, SynthesisRequest
+from indextts.sampling import SamplingOptions
 from indextts.scheduler import Scheduler
 from indextts.stages.device import (
     MaxBatch,
@@ -39,9 +35,7 @@ from indextts.stages.networks import Networks, load_networks, reduced_copy
 from indextts.stages.synthesis import SynthesisRun
 from indextts.stages.text import check_normalization
 from indextts.stream import Speaking, SpeechStream, collect
-from indextts.utils.audio_file import read_audio
 from indextts.utils.lru import CacheStats
-from indextts.utils.output_file import SoundFile
 from indextts.warm_up import speak_once
 from indextts.work_stats import WorkStats
 
@@ -49,10 +43,8 @@ log = logging.getLogger(__name__)
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
 
-AudioSource = str | Path | bytes | ReferenceAudio
 
-
-class IndexTTS2:
+class IndexTTS2(OriginalCall):
     """Zero-shot text-to-speech.
 
     Args:
@@ -62,13 +54,16 @@ class IndexTTS2:
         device: "auto" (CUDA where there is one), "cpu", "cuda:1", ...
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
+        encoders_device: where clips are read, for which more than half of the weights are: "same"
+            as `device`, "cpu", or "auto": the CPU where a GPU has little memory.
         deepspeed: "auto" or "off".
         verbalizer: who reads numbers and signs in the reference's way: "wetext",
             "wetextprocessing", or "none" for texts that are all words.
         normalization: how texts are read where a request does not say: "natural" as a person
             reads them, "reference" as the original does, "off" for texts that are spoken already.
         cache_bytes: bound on what is remembered of reference clips.
-        cuda_graphs: "auto" records the decoding step on CUDA and replays it; "off" never.
+        cuda_graphs: "auto" records the steps of decoder and flow on CUDA and replays them; "off"
+            never.
         tf32: multiply matrices of float32 in TF32 on CUDA; faster, less exact, and for the whole
             process.
         warm_up: speak a little at load, so that the first request does not pay for what is made
@@ -95,6 +90,7 @@ class IndexTTS2:
         precision: str = "auto",
         deepspeed: str = "auto",
         *,
+        encoders_device: str = "auto",
         verbalizer: str = "wetext",
         normalization: str = "natural",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
@@ -124,6 +120,7 @@ class IndexTTS2:
                 self.normalization,
                 weights,
                 beside,
+                encoders_device,
             )
 
         options = LineOptions(deepspeed, cuda_graphs, cache_bytes, max_batch)
@@ -186,9 +183,11 @@ class IndexTTS2:
         """What is loaded, for people: see :class:`indextts.facts.ModelFacts`."""
         return ModelFacts(
             device=self.device,
+            encoders_device=str(self.networks.reference.features.device),
             precision=self.precision,
             deepspeed_enabled=self.deepspeed_enabled,
             cuda_graphs=self.cuda_graphs,
+            flow_graphs=self._line.flows.recorded,
             max_batch=self.max_batch,
             device_notice=self.device_notice or None,
             model_name=self.model_name,
@@ -315,85 +314,3 @@ class IndexTTS2:
         run = line.run(request, control or Control())
         run.quality, run.error = quality, failure
         return line.scheduler, run
-
-    def infer(
-        self,
-        spk_audio_prompt: AudioSource,
-        text: str,
-        output_path: str | Path | None = None,
-        emo_audio_prompt: AudioSource | None = None,
-        emo_alpha: float = 1.0,
-        emo_vector: list[float] | None = None,
-        use_emo_text: bool = False,
-        emo_text: str | None = None,
-        use_random: bool = False,
-        interval_silence: int = options.INTERVAL_SILENCE.default,
-        verbose: bool = False,
-        max_text_tokens_per_segment: int = options.MAX_TEXT_TOKENS.default,
-        seed: int | None = None,
-        speed: float = options.SPEED.default,
-        pauses: bool = True,
-        **generation: Any,
-    ) -> str | tuple[int, NDArray[np.int16]]:
-        """Speak a text, with the argument names of the reference implementation.
-
-        A vector or a text for the emotion takes precedence over an emotion clip, as there.
-
-        Args:
-            spk_audio_prompt: the voice: a path, the bytes of a file, or decoded audio.
-            text: what to speak.
-            output_path: where to write; its ending says the format (.wav, .flac, .mp3, .ogg,
-                .opus).  None returns the samples.
-            emo_audio_prompt: a clip that carries the emotion.
-            emo_alpha: strength of the emotion.
-            emo_vector: strengths of happy, angry, sad, afraid, disgusted, melancholic,
-                surprised, calm.
-            use_emo_text: read the emotion from `emo_text`, or from `text` if that is None.
-            emo_text: see `use_emo_text`.
-            use_random: draw the emotion examples of the vector.
-            interval_silence: pause between segments in ms.
-            verbose: log the seconds of each stage.
-            max_text_tokens_per_segment: longest segment.
-            seed: makes the result reproducible.
-            speed: factor on the pace of the voice.
-            pauses: whether ``[pause 500ms]``, ``<break time="0.5s"/>`` and blank lines are silence.
-            generation: fields of SamplingChanges; `do_sample` is ignored, as in the reference.
-
-        Returns:
-            The path, or the sample rate and int16 samples [n, 1].
-
-        Raises:
-            OutputError: `output_path` cannot be written; noticed before the work.
-        """
-        output = None if output_path is None else SoundFile(output_path)
-        generation.pop("do_sample", None)
-        by_text = (emo_text or text) if use_emo_text else None
-        vector = None if emo_vector is None or use_emo_text else tuple(emo_vector)
-        clip = None if by_text is not None or vector is not None else emo_audio_prompt
-        request = SynthesisRequest(
-            text=text,
-            speaker=_audio(spk_audio_prompt),
-            emotion=None if clip is None else _audio(clip),
-            emo_alpha=emo_alpha,
-            emo_vector=vector,
-            emo_text=by_text,
-            use_random=use_random,
-            seed=seed,
-            speed=speed,
-            pauses=pauses,
-            interval_silence=max(interval_silence, 0),
-            max_text_tokens_per_segment=max_text_tokens_per_segment,
-            sampling=SamplingChanges(**generation),
-        )
-        result = self.synthesize(request)
-        if verbose:
-            log.info("%.2f s of audio; %s", result.audio_seconds, result.seconds)
-        if output is None:
-            scaled = np.clip(32767.0 * result.waveform, -32767.0, 32767.0)
-            return self.sample_rate, scaled.astype(np.int16)[:, None]
-        output.write(result.waveform, result.sample_rate)
-        return str(output_path)
-
-
-def _audio(source: AudioSource) -> ReferenceAudio:
-    return source if isinstance(source, ReferenceAudio) else read_audio(source)

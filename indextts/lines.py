@@ -21,6 +21,7 @@ from indextts.request import Control, SynthesisRequest
 from indextts.scheduler import Scheduler
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import ChosenWeights, MaxBatch, choose_slots, tf32_products
+from indextts.stages.flow_graph import FlowGroups
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.synthesis import SynthesisRun
@@ -57,6 +58,7 @@ class Line:
     networks: Networks
     reference: ReferenceEncoder
     decoder: CodeDecoder
+    flows: FlowGroups
     scheduler: Scheduler
     fast: FastClass | None
 
@@ -157,9 +159,10 @@ class Lines:
             log.info("DeepSpeed holds one segment at a time: it is left for max_batch=1")
             deepspeed = "off"
         decoder = CodeDecoder(networks.gpt, deepspeed, self._options.cuda_graphs)
+        flows = FlowGroups(networks.reference.acoustic, self._options.cuda_graphs)
         scheduler = Scheduler(
-            networks,
             decoder,
+            flows,
             SchedulerPolicy.of(networks.gpt, slots),
             self._cache.clear,
             tf32_products if fast is not None and self.weights.format == "tf32" else nullcontext,
@@ -167,7 +170,7 @@ class Lines:
         )
         seconds = None if fast is None else fast.prompt_seconds
         reference = ReferenceEncoder(networks.reference, self._cache, quality, seconds)
-        line = self._lines[quality] = Line(networks, reference, decoder, scheduler, fast)
+        line = self._lines[quality] = Line(networks, reference, decoder, flows, scheduler, fast)
         if beside is not None:
             log.info("quality %s made ready in %.1f s", quality, time.perf_counter() - start)
         return line

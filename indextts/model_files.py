@@ -69,6 +69,12 @@ class ModelFiles:
     qwen: Path | None
     glossary: Path | None
 
+    @property
+    def weight_bytes(self) -> int:
+        """Size of the files with the weights of every network, but for `qwen`."""
+        single = (self.gpt, self.s2mel, self.semantic_codec, self.campplus, self.bigvgan_checkpoint)
+        return sum(path.stat().st_size for path in (*single, self.w2v_bert / "model.safetensors"))
+
 
 @dataclass(frozen=True)
 class Wanted:

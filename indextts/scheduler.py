@@ -21,9 +21,9 @@ from indextts.policy import Room, SchedulerPolicy
 from indextts.roster import Roster
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.lane import Generated, Slot
+from indextts.stages.flow_graph import FlowGroups
 from indextts.stages.flow_queue import FlowQueue
 from indextts.stages.member import Member, Spoken
-from indextts.stages.networks import Networks
 from indextts.stages.places import Places
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.cpu_threads import cpu_threads
@@ -40,8 +40,8 @@ class Scheduler:
     """See the module.
 
     Args:
-        networks: all on one device.
         decoder: draws the codes.
+        flows: opens the groups that bring noise to mel.
         policy: how the work is shared out.
         free_memory: drops what is only kept to save time.
         products: entered for every step from noise to mel and every call of the vocoder.
@@ -50,8 +50,8 @@ class Scheduler:
 
     def __init__(
         self,
-        networks: Networks,
         decoder: CodeDecoder,
+        flows: FlowGroups,
         policy: SchedulerPolicy,
         free_memory: Callable[[], None] = lambda: None,
         products: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -63,7 +63,7 @@ class Scheduler:
         self._abandoned: deque[SynthesisRun] = deque()
         self._batch, self._room = decoder.open_batch(), Room(policy)
         self._decoding: dict[Slot, Member] = {}
-        self._flows = FlowQueue(networks.reference.acoustic)
+        self._flows = FlowQueue(flows)
         self._places, self._beside = Places(), Beside(policy.piece_threads)
         self._gpt_steps = self._codes = self._out_of_memory = 0
         self._turns.add(self._round)

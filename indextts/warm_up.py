@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 # One second of a clip, and codes: enough for a recorded step on CUDA, for a sound on a CPU.
 _RATE, _CODES_ON_CUDA, _CODES = 22050, 24, 4
+_CACHE_BYTES = 16 * 2**20
 
 
 def speak_once(line: Line, sample_rate: int) -> None:
@@ -34,9 +35,9 @@ def speak_once(line: Line, sample_rate: int) -> None:
     start = time.perf_counter()
     log.info("warming up")
     on_cuda = line.networks.gpt.device.type == "cuda"
-    # What it hears is not worth remembering.
+    # What it hears is worth remembering no longer than this takes.
     forgetful = replace(
-        line, reference=ReferenceEncoder(line.networks.reference, reference_cache(0))
+        line, reference=ReferenceEncoder(line.networks.reference, reference_cache(_CACHE_BYTES))
     )
     if not on_cuda:
         # The second step of a flow touches nothing that the first has not.

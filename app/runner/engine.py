@@ -185,6 +185,7 @@ class EngineOptions:
     max_batch: int | Literal["auto"] = "auto"
     quality: str = "exact"
     fast: FastClass = field(default_factory=FastClass)
+    encoders_device: str = "auto"
 
 
 def fast_class(weights: str, steps: str, prompt_seconds: str, beams: str) -> FastClass:
@@ -246,6 +247,7 @@ def _load_indextts2(options: EngineOptions) -> Engine:
         max_batch=options.max_batch,
         quality=options.quality,
         fast=options.fast,
+        encoders_device=options.encoders_device,
     )
 
 

@@ -118,6 +118,14 @@ class Settings:
     precision: str = setting(
         "auto", "Model", "Number format of the GPT.", choices=("auto", "fp32", "fp16", "bf16")
     )
+    encoders_device: str = setting(
+        "auto",
+        "Model",
+        "Where clips are read, which takes more than half of the weights: on the `same` device, or "
+        "on the `cpu`, where a new clip takes seconds but no GPU memory. `auto`: `cpu` where a GPU "
+        "has less memory free than the files of the weights take.",
+        choices=("auto", "same", "cpu"),
+    )
     deepspeed: str = setting(
         "auto",
         "Model",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.gpu_check import faults
+from benchmarks.gpu_check.budget import Budget, budget
 from benchmarks.gpu_check.shapes import Shapes, official_shapes, small_shapes, tiny_shapes
 from benchmarks.gpu_check.weights import make_gpt, make_networks
 from indextts.infer_v2 import IndexTTS2
@@ -77,9 +78,15 @@ class Bench:
         shapes = self.pick(small_shapes(), tiny_shapes())
         return make_networks(shapes, device, precision, self.seed, torch.device("cpu"))
 
-    def official(self, precision: str) -> Networks:
-        """Stand-in weights of the official shapes, drawn on the device."""
-        return make_networks(self._large(), self.device, precision, self.seed, self.device)
+    def official(self, precision: str, encoders: torch.device | None = None) -> Networks:
+        """Stand-in weights of the official shapes, drawn on the device; clips may be read on
+        another."""
+        device = self.device
+        return make_networks(self._large(), device, precision, self.seed, device, encoders)
+
+    def budget(self) -> Budget:
+        """What :meth:`official` in half precision takes of memory, as computed."""
+        return budget(self._large())
 
     def in_precision(self, networks: Networks, precision: str) -> Networks:
         """The same with the GPT of :meth:`official` in another precision."""

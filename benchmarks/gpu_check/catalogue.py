@@ -31,6 +31,7 @@ class Part:
 PARTS = (
     Part("environment", "environment", "versions, card, driver; bandwidth and matrix products", 75),
     Part("graphs", "right", "recorded steps give the scores of free ones", 75),
+    Part("flow", "right", "recorded steps of the flow, fused activations, beside plain ones", 60),
     Part("engine", "right", "a tiny model from files: codes of the CPU, seeds, non-finite", 75),
     Part("loop", "right", "the decoding loop never waits for the device", 45),
     Part("stages", "right", "each stage beside the CPU: fp32, TF32, fp16, bf16", 90),

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from indextts.stages.decoding.cuda_graph import GraphedSession
-from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.decoding.session import Choose, DecodeSession, NativeSession
+from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_gpt import SemanticGPT
 
 

@@ -28,7 +28,7 @@ from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.speaker_style import SpeakerStyle
 from indextts.stages.text import BLANK_LINE_MS, FrontEndResult, Segment, TextFrontEnd
-from indextts.stages.vocoder import Vocoder, usual_window
+from indextts.stages.vocoder import vocoder_on
 from indextts.utils.checkpoint import StateDict, load_into
 
 M = TypeVar("M", bound=nn.Module)
@@ -40,7 +40,12 @@ _WORD = re.compile(r"\w+")
 
 
 def make_networks(
-    shapes: Shapes, device: torch.device, precision: str, seed: int, drawn_on: torch.device
+    shapes: Shapes,
+    device: torch.device,
+    precision: str,
+    seed: int,
+    drawn_on: torch.device,
+    encoders: torch.device | None = None,
 ) -> Networks:
     """All networks of a model of these dimensions.
 
@@ -50,16 +55,18 @@ def make_networks(
         precision: of the GPT's block stack.
         seed: of the weights.
         drawn_on: where the numbers are drawn; another kind of device draws others.
+        encoders: where clips are read, if that is another device.
     """
+    readers = device if encoders is None else encoders
 
-    def make(build: Callable[[], M], number: int) -> M:
-        return _loaded(build, seed + number, drawn_on, device)
+    def make(build: Callable[[], M], number: int, on: torch.device = device) -> M:
+        return _loaded(build, seed + number, drawn_on, on)
 
     config = shapes.model
-    gpt, conditioner = make_gpt(shapes, device, precision, seed, drawn_on)
-    codec = make(lambda: RepCodec(config.semantic_codec), 2)
+    gpt, conditioner = make_gpt(shapes, device, precision, seed, drawn_on, readers)
+    codec = make(lambda: RepCodec(config.semantic_codec), 2, readers)
     width = config.semantic_codec.hidden_size
-    encoder = make(lambda: W2VBertEncoder(shapes.w2v_bert, config.semantic_layer), 3)
+    encoder = make(lambda: W2VBertEncoder(shapes.w2v_bert, config.semantic_layer), 3, readers)
     style = config.s2mel.style_encoder
     random = torch.Generator(drawn_on).manual_seed(seed + 4)
     rows = sum(config.emo_num)
@@ -70,16 +77,19 @@ def make_networks(
         gpt=gpt,
         reference=ReferenceNetworks(
             features=SemanticFeatures(
-                encoder, torch.zeros(width, device=device), torch.ones(width, device=device), device
+                encoder,
+                torch.zeros(width, device=readers),
+                torch.ones(width, device=readers),
+                readers,
             ),
             codec=codec,
-            style=SpeakerStyle(make(lambda: CAMPPlus(style), 5), style.feat_dim, device),
+            style=SpeakerStyle(make(lambda: CAMPPlus(style), 5, readers), style.feat_dim, readers),
             conditioner=conditioner,
             acoustic=make(lambda: AcousticModel(config.s2mel), 6),
             preprocess=config.s2mel.preprocess_params,
         ),
         codec=codec,
-        vocoder=Vocoder(bigvgan, usual_window(bigvgan, device)),
+        vocoder=vocoder_on(bigvgan, device),
         emotions=EmotionMatrix(
             torch.randn(rows, style.dim, generator=random, device=drawn_on).to(device),
             torch.randn(rows, config.gpt.model_dim, generator=random, device=drawn_on).to(device),
@@ -90,16 +100,24 @@ def make_networks(
 
 
 def make_gpt(
-    shapes: Shapes, device: torch.device, precision: str, seed: int, drawn_on: torch.device
+    shapes: Shapes,
+    device: torch.device,
+    precision: str,
+    seed: int,
+    drawn_on: torch.device,
+    readers: torch.device | None = None,
 ) -> tuple[SemanticGPT, ReferenceConditioner]:
-    """The GPT, which never stops by itself, and what reads the clips for it."""
+    """The GPT, which never stops by itself, and what reads the clips for it, on `readers` if that
+    is given."""
     config = shapes.model.gpt
     with torch.device("meta"):
         gpt, conditioner = SemanticGPT(config), ReferenceConditioner(config)
     state = random_state(gpt, seed, drawn_on)
     state["mel_head.bias"][config.stop_mel_token] = NEVER
     load_into(gpt, state, NAME, dtype=PRECISIONS[precision], device=device)
-    load_into(conditioner, random_state(conditioner, seed + 1, drawn_on), NAME, device=device)
+    load_into(
+        conditioner, random_state(conditioner, seed + 1, drawn_on), NAME, device=readers or device
+    )
     return gpt, conditioner
 
 

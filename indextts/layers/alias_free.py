@@ -10,6 +10,7 @@ time of a depthwise convolution.  Inference only: it works in place.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,9 @@ MARGIN = KERNEL // 4
 ACTIVATION_REACH = 2 * MARGIN
 # Values a block of channels may hold on a CPU, so that all passes over it stay in the cache.
 BLOCK = 2**19
+
+FusedActivation = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""All of :class:`AliasFreeActivation` at once, of its input, frequency, amplitude and filters."""
 
 
 def kaiser_taps() -> Tensor:
@@ -90,7 +94,12 @@ class AliasFreeActivation(nn.Module):
     Taps and rates are taken from buffers and parameters when the module is made and when a
     state dict is loaded, so that a forward pass neither waits for a device nor computes constants.
     Whoever changes them in another way calls ``compute_buffers``.
+
+    Attributes:
+        fused: what does the work in place of the operations here; None: nothing.
     """
+
+    fused: FusedActivation | None = None
 
     def __init__(self, channels: int, *, separate_beta: bool, logscale: bool) -> None:
         super().__init__()
@@ -117,6 +126,9 @@ class AliasFreeActivation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, length = x.shape
         frequency, amplitude = self.frequency, self.amplitude
+        if self.fused is not None:
+            up, down = self.upsample.filter, self.downsample.lowpass.filter
+            return self.fused(x, frequency, amplitude, up, down)
         if batch > 1:
             frequency, amplitude = frequency.repeat(batch, 1), amplitude.repeat(batch, 1)
         rows = x.reshape(batch * channels, length)

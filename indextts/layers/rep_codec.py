@@ -132,10 +132,10 @@ class RepCodec(nn.Module):
         """Embeddings of generated codes.
 
         Args:
-            codes: int64 [B, L], L >= 1, each below codebook_size.
+            codes: int64 [B, L] on any device, L >= 1, each below codebook_size.
 
         Returns:
-            float32 [B, L, H].
+            float32 [B, L, H] on the codec's device.
 
         Raises:
             GenerationError: there is none, or a start or stop token is among them.  On CUDA a
@@ -143,6 +143,7 @@ class RepCodec(nn.Module):
         """
         if not codes.numel():
             raise GenerationError("there are no codes to embed")
+        codes = codes.to(self.quantizer.codebook.codebook.weight.device)
         low, high = (int(bound) for bound in codes.aminmax())
         if low < 0 or high >= self.codebook_size:
             raise GenerationError(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from indextts.config import S2MelConfig
 from indextts.errors import GenerationError, ModelFileError
 from indextts.layers.length_regulator import LengthRegulator
-from indextts.stages.flow_matching import Flow, FlowGroup, FlowMatching
+from indextts.stages.flow_matching import Flow, FlowMatching
 from indextts.utils.checkpoint import (
     FETCH_HINT,
     StateDict,
@@ -183,10 +183,6 @@ class AcousticModel(nn.Module):
             steps=config.diffusion_steps if steps is None else steps,
             guidance_rate=config.guidance_rate if guidance is None else guidance,
         )
-
-    def group(self, flows: Sequence[Flow]) -> FlowGroup:
-        """Flows that take their steps together."""
-        return FlowGroup(self.cfm.estimator, flows)
 
     def _features(self, latent: Tensor, code_embedding: Tensor) -> Tensor:
         """S_infer of one segment: float32 [n, H]."""

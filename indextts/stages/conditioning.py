@@ -56,9 +56,10 @@ class ReferenceConditioner(nn.Module):
     def condition(self, voice: Tensor, emotion: Tensor) -> Tensor:
         """Voice latents [1, N, D] and emotion vector [1, D] -> GPT inputs [1, N + 2, D].
 
-        The two rows behind the latents are the speed embeddings, row 1 before row 0.
+        The two rows behind the latents are the speed embeddings, row 1 before row 0.  The inputs
+        need not be on the device of the weights.
         """
-        speed = self.speed_emb.weight.flip(0)[None]
+        speed = self.speed_emb.weight.flip(0)[None].to(voice.device)
         return torch.cat((voice + emotion[:, None], speed), dim=1)
 
 

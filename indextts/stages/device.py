@@ -26,6 +26,7 @@ CACHE_SHARE = 0.3
 # What a segment takes: three beams of a hundred conditioning and text tokens and 18 s of codes.
 USUAL_BEAMS, USUAL_POSITIONS = 3, 1000
 
+ENCODERS = ("auto", "same", "cpu")
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -60,6 +61,26 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("precision: fp16 needs a GPU; the CPU takes fp32 or bf16")
     return name
+
+
+def choose_encoders(name: str, device: torch.device, weights: int) -> torch.device:
+    """Where the networks are that read clips, more than half of a model.
+
+    Args:
+        name: "same" is `device`, "cpu" the CPU; "auto" the CPU where a GPU has less memory free
+            than the files of the weights take.  The GPT has half of their size there, and what
+            that saves is needed for keys and values, flow and vocoder.
+        device: of all other networks.
+        weights: bytes of these files.
+
+    Raises:
+        ConfigError: `name` is none of these.
+    """
+    if name not in ENCODERS:
+        raise ConfigError(f"encoders_device: {name!r} is none of {', '.join(ENCODERS)}")
+    if name == "auto" and device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < weights:
+        return torch.device("cpu")
+    return torch.device("cpu") if name == "cpu" else device
 
 
 @dataclass(frozen=True)

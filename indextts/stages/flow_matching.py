@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -166,40 +167,81 @@ class FlowMatching(nn.Module):
         group.part()
 
 
+@dataclass(frozen=True, eq=False)
+class FlowConstants:
+    """What stays the same over the steps of a group.
+
+    Attributes:
+        keep: float32 [B, 1, T - first], 1 on the frames to be generated, 0 on prompt and padding.
+        rates: float32 [B, 1, 1], the guidance of each flow.
+        context: of the estimator; the conditional rows, followed by the unconditional ones.
+        guided: whether there are any of the latter.
+    """
+
+    keep: Tensor
+    rates: Tensor
+    context: DiTContext
+    guided: bool
+
+
+def euler_step(
+    estimator: DiT, x: Tensor, times: Tensor, lasting: Tensor, constants: FlowConstants
+) -> Tensor:
+    """One step of flows.
+
+    Args:
+        estimator: of the velocity.
+        x: float32 [B, M, T].
+        times, lasting: float32 [B].
+        constants: of the flows.
+
+    Returns:
+        float32 [B, M, T - first], what follows `x` from the first frame on that changes.
+    """
+    free = x[..., constants.context.first :]
+    velocity = _velocity(estimator, x, times, constants)
+    return free.add(lasting[:, None, None] * velocity).mul_(constants.keep)
+
+
+def _velocity(estimator: DiT, x: Tensor, times: Tensor, constants: FlowConstants) -> Tensor:
+    """The guided velocity [B, M, T - first] at the times [B]."""
+    if not constants.guided:
+        return estimator.step(x, times, constants.context)
+    both = torch.cat((x, x))  # [2B, M, T]
+    # One time serves all rows.
+    doubled = times if len(times) == 1 else times.repeat(2)
+    conditional, unconditional = estimator.step(both, doubled, constants.context).chunk(2)
+    return (1.0 + constants.rates) * conditional - constants.rates * unconditional
+
+
 class FlowGroup:
     """Flows that take their steps together: constants are computed once, rows are padded.
 
     Args:
         estimator: of the velocity.
         flows: all guided or none of them.
+        multiple: of frames at which rows begin to change and behind their frames end, so that
+            many flows have the same shapes; 1: as soon, and as late, as any of them needs it.
+
+    Attributes:
+        frames: T, of all rows.
     """
 
-    def __init__(self, estimator: DiT, flows: Sequence[Flow]) -> None:
+    def __init__(self, estimator: DiT, flows: Sequence[Flow], multiple: int = 1) -> None:
         self.flows = tuple(flows)
-        self._estimator = estimator
-        device = flows[0].mu.device
-        lengths = torch.tensor([flow.frames for flow in flows], device=device)
+        self.estimator = estimator
+        self.frames = rounded_frames(flows, multiple)
         # Nothing changes before.
-        self._first = min(flow.prompt.shape[-1] for flow in flows)
-        self._keep = _free_frames(lengths, flows)[..., self._first :]
-        self._x = pad_sequence([flow.x.T for flow in flows], batch_first=True).transpose(1, 2)
-        self._context = self._constants(lengths)
-        rates = torch.tensor([flow.guidance_rate for flow in flows], device=device)
-        self._rates = rates[:, None, None]  # [B, 1, 1]
-
-    @property
-    def padding(self) -> float:
-        """Share of the frames that are none."""
-        longest = max(flow.frames for flow in self.flows)
-        return 1.0 - sum(flow.frames for flow in self.flows) / (longest * len(self.flows))
+        self._first = min(flow.prompt.shape[-1] for flow in flows) // multiple * multiple
+        x = pad_sequence([flow.x.T for flow in flows], batch_first=True).transpose(1, 2)
+        self._x = self._filled(x)
+        self._constants = self._prepare()
 
     def step(self) -> None:
         """One Euler step of every flow."""
         times = torch.stack([flow.times[flow.step] for flow in self.flows])  # [B]
         lasting = torch.stack([flow.lasting[flow.step] for flow in self.flows])
-        velocity = self._velocity(times)
-        free = self._x[..., self._first :]
-        free.add_(lasting[:, None, None] * velocity).mul_(self._keep)
+        self._x[..., self._first :] = self._advance(self._x, times, lasting, self._constants)
         for flow in self.flows:
             flow.step += 1
 
@@ -208,39 +250,52 @@ class FlowGroup:
         for row, flow in zip(self._x, self.flows, strict=True):
             flow.x = row[:, : flow.frames].clone()
 
-    def _velocity(self, times: Tensor) -> Tensor:
-        """The guided velocity [B, M, T - first] at the times [B]."""
-        if not self.flows[0].guided:
-            return self._estimator.step(self._x, times, self._context)
-        both = torch.cat((self._x, self._x))  # [2B, M, T]
-        # One time serves all rows.
-        doubled = times if len(times) == 1 else times.repeat(2)
-        conditional, unconditional = self._estimator.step(both, doubled, self._context).chunk(2)
-        return (1.0 + self._rates) * conditional - self._rates * unconditional
+    def _advance(
+        self, x: Tensor, times: Tensor, lasting: Tensor, constants: FlowConstants
+    ) -> Tensor:
+        """See :func:`euler_step`; the result is read at once."""
+        return euler_step(self.estimator, x, times, lasting, constants)
 
-    def _constants(self, lengths: Tensor) -> DiTContext:
-        """Those of the conditional rows, followed by those of the unconditional rows."""
+    def _prepare(self) -> FlowConstants:
+        device = self._x.device
+        lengths = torch.tensor([flow.frames for flow in self.flows], device=device)
+        keep = _free_frames(lengths, self.flows, self.frames)[..., self._first :]
+        rates = torch.tensor([flow.guidance_rate for flow in self.flows], device=device)
         mu = pad_sequence([flow.mu for flow in self.flows], batch_first=True)  # [B, T, C]
+        mu = self._filled(mu.transpose(1, 2)).transpose(1, 2)
         prompt_x = torch.zeros_like(self._x)
         for row, flow in zip(prompt_x, self.flows, strict=True):
             row[:, : flow.prompt.shape[-1]] = flow.prompt
         style = torch.stack([flow.style for flow in self.flows])
-        if self.flows[0].guided:
+        guided = self.flows[0].guided
+        if guided:
             prompt_x, style, mu = (
                 torch.cat((part, torch.zeros_like(part))) for part in (prompt_x, style, mu)
             )
             lengths = lengths.repeat(2)
-        return self._estimator.prepare(
+        context = self.estimator.prepare(
             prompt_x, lengths, style, mu, first=self._first, rows_alone=True
         )
+        return FlowConstants(keep, rates[:, None, None], context, guided)
+
+    def _filled(self, rows: Tensor) -> Tensor:
+        """[B, C, n] -> [B, C, T], with zeros."""
+        missing = self.frames - rows.shape[-1]
+        return F.pad(rows, (0, missing)) if missing else rows
 
 
-def _free_frames(lengths: Tensor, flows: Sequence[Flow]) -> Tensor:
+def rounded_frames(flows: Sequence[Flow], multiple: int) -> int:
+    """The longest flow's frames; rounded up to a multiple, which leaves room for padding, so that
+    the masks of padding are always there."""
+    longest = max(flow.frames for flow in flows)
+    return longest if multiple == 1 else (longest // multiple + 1) * multiple
+
+
+def _free_frames(lengths: Tensor, flows: Sequence[Flow], total: int) -> Tensor:
     """Float [B, 1, T]: 1 on the frames to be generated, 0 on prompt and padding.
 
     Padding stays 0, so that nothing can grow there and reach the rows through 0 * inf.
     """
-    total = max(flow.frames for flow in flows)
     prompts = torch.tensor([flow.prompt.shape[-1] for flow in flows], device=lengths.device)
     frames = torch.arange(total, device=lengths.device)
     free = (frames >= prompts[:, None]) & (frames < lengths[:, None])

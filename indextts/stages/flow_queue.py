@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from indextts.stages.acoustic import AcousticModel
+from indextts.stages.flow_graph import FlowGroups
 from indextts.stages.flow_matching import Flow, FlowGroup
 from indextts.stages.member import Member
 
@@ -32,13 +32,13 @@ class FlowQueue:
     """Members between their codes and their sound, the oldest first.
 
     Args:
-        acoustic: the model.
+        opener: of the groups.
     """
 
-    def __init__(self, acoustic: AcousticModel) -> None:
+    def __init__(self, opener: FlowGroups) -> None:
         self.members: list[Member] = []
         self.counts = FlowCounts()
-        self._acoustic = acoustic
+        self._opener = opener
         self._groups: dict[tuple[Member, ...], FlowGroup] = {}
 
     def join(self, member: Member) -> None:
@@ -61,13 +61,13 @@ class FlowQueue:
         if group is None:
             self._part_from(members)
             flows = [_flow(member) for member in members]
-            group = self._groups[members] = self._acoustic.group(flows)
+            group = self._groups[members] = self._opener.open(flows)
         group.step()
-        longest = max(_flow(member).frames for member in members)
+        computed = group.frames * len(members)
         real = sum(_flow(member).frames for member in members)
         self.counts.steps += len(members)
-        self.counts.frames += longest * len(members)
-        self.counts.padding += longest * len(members) - real
+        self.counts.frames += computed
+        self.counts.padding += computed - real
         ended = [member for member in members if _flow(member).ended]
         if ended:
             self._part_from(ended)
@@ -76,6 +76,7 @@ class FlowQueue:
     def start_over(self) -> None:
         """Back to the noise with everybody; nothing of the steps that were taken stays."""
         self._groups.clear()
+        self._opener.forget()
         for member in self.members:
             _flow(member).start_over()
 

@@ -1,4 +1,5 @@
-"""All networks of a model directory, loaded onto one device."""
+"""All networks of a model directory, loaded onto a device; those that read clips may be on the
+CPU."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from indextts.model_files import ModelFiles, resolve_model_files
 from indextts.request import Normalization
 from indextts.stages.acoustic import load_acoustic_model
 from indextts.stages.conditioning import ReferenceConditioner
-from indextts.stages.device import PRECISIONS
+from indextts.stages.device import PRECISIONS, choose_encoders
 from indextts.stages.emotion import EmotionMatrix, load_emotion_matrix
 from indextts.stages.emotion_text import EmotionReader
 from indextts.stages.reduction import Reduction, with_own_modules
@@ -57,6 +58,7 @@ def load_networks(
     normalization: Normalization = "natural",
     weights: Reduced | None = None,
     beside: Networks | None = None,
+    encoders_device: str = "auto",
 ) -> Networks:
     """Read a model directory.
 
@@ -66,6 +68,7 @@ def load_networks(
         weights: format of large matrices; None leaves them as they are.
         beside: networks of the same directory on the same device with other such weights, which
             lend what is equal.
+        encoders_device: see :func:`indextts.stages.device.choose_encoders`.
 
     Raises:
         ModelFileError: a file is missing, damaged or of another model.
@@ -74,10 +77,17 @@ def load_networks(
     start = time.perf_counter()
     config = load_model_config(model_dir / "config.yaml")
     files = resolve_model_files(model_dir, config)
+    encoders = choose_encoders(encoders_device, device, files.weight_bytes)
+    if encoders != device:
+        log.info("clips are read on %s: the GPU holds what speaks", encoders)
     reduction = Reduction(weights)
     # Each is reduced before the next one is read, so that both need never be held in full.
-    gpt, conditioner = _load_gpt(files, config, device, PRECISIONS[precision], reduction)
-    features = load_semantic_features(files.w2v_bert, files.w2v_stat, config.semantic_layer, device)
+    gpt, conditioner = _load_gpt(
+        files, config, (device, encoders), PRECISIONS[precision], reduction
+    )
+    features = load_semantic_features(
+        files.w2v_bert, files.w2v_stat, config.semantic_layer, encoders
+    )
     reduction.features(features)
     acoustic = load_acoustic_model(files.s2mel, config.s2mel, device)
     reduction.acoustic(acoustic)
@@ -86,7 +96,7 @@ def load_networks(
             beside.reference, features=features, acoustic=acoustic, conditioner=conditioner
         )
         return replace(beside, gpt=gpt, reference=reference)
-    codec = load_semantic_codec(files.semantic_codec, config.semantic_codec, device)
+    codec = load_semantic_codec(files.semantic_codec, config.semantic_codec, encoders)
     networks = Networks(
         config=config,
         text=load_text_front_end(
@@ -101,7 +111,7 @@ def load_networks(
         reference=ReferenceNetworks(
             features=features,
             codec=codec,
-            style=load_speaker_style(files.campplus, config.s2mel.style_encoder, device),
+            style=load_speaker_style(files.campplus, config.s2mel.style_encoder, encoders),
             conditioner=conditioner,
             acoustic=acoustic,
             preprocess=config.s2mel.preprocess_params,
@@ -136,10 +146,12 @@ def reduced_copy(networks: Networks, weights: Reduced) -> Networks:
 def _load_gpt(
     files: ModelFiles,
     config: ModelConfig,
-    device: torch.device,
+    devices: tuple[torch.device, torch.device],
     dtype: torch.dtype,
     reduction: Reduction,
 ) -> tuple[SemanticGPT, ReferenceConditioner]:
+    """The GPT on the first device, and what reads the clips for it on the second."""
+    device, encoders = devices
     state = read_state_dict(files.gpt, unwrap=("model",))
     with skeleton():
         gpt, conditioner = SemanticGPT(config.gpt), ReferenceConditioner(config.gpt)
@@ -148,6 +160,6 @@ def _load_gpt(
     if device.type == "cpu":
         gpt.suit_processor(MappedPages().let_go)
     # The clips are read once and kept: full precision costs nothing there.
-    load_into(conditioner, state, files.gpt, device=device)
+    load_into(conditioner, state, files.gpt, device=encoders)
     reduction.conditioner(conditioner)
     return gpt, conditioner

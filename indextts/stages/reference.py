@@ -46,7 +46,7 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceNetworks:
-    """The networks that read clips."""
+    """The networks that read clips; all but `acoustic` may be on the CPU while that is not."""
 
     features: SemanticFeatures
     codec: RepCodec
@@ -61,7 +61,7 @@ ReferenceCache = ByteLRU[tuple[str, str, str], Voice | Tensor]
 
 
 class ReferenceEncoder:
-    """Clips in, conditioning out, through a cache.
+    """Clips in, conditioning on the acoustic model's device out, through a cache.
 
     Args:
         networks: that read the clips.
@@ -101,21 +101,21 @@ class ReferenceEncoder:
     @torch.inference_mode()
     def _voice(self, clip: ReferenceAudio) -> Voice:
         n = self._networks
-        rate = n.preprocess.sr
+        rate, device = n.preprocess.sr, n.acoustic.device
         wave = speaker_signal(clip, rate)  # [1, n]
         wave16 = to_16k(wave, rate)
-        features = n.features(wave16)  # [1, T, H]
+        features = n.features(wave16)  # [1, T, H], where clips are read
         _, quantized = n.codec.quantize(features)
-        mel = mel_spectrogram(wave.to(features.device), n.preprocess.spect_params, rate)
+        mel = mel_spectrogram(wave.to(device), n.preprocess.spect_params, rate)
         _check_finite(features, mel)
         return Voice(
-            latents=n.conditioner.voice(features),
-            emotion=n.conditioner.emotion(features),
+            latents=n.conditioner.voice(features).to(device),
+            emotion=n.conditioner.emotion(features).to(device),
             prompt=self._cut(
                 PromptCondition(
                     condition=n.acoustic.prompt_condition(quantized, mel.shape[2]),
                     mel=mel,
-                    style=n.style(wave16),
+                    style=n.style(wave16).to(device),
                 )
             ),
         )
@@ -134,9 +134,10 @@ class ReferenceEncoder:
 
     @torch.inference_mode()
     def _emotion(self, clip: ReferenceAudio) -> Tensor:
-        features = self._networks.features(emotion_signal(clip))
+        n = self._networks
+        features = n.features(emotion_signal(clip))
         _check_finite(features)
-        return self._networks.conditioner.emotion(features)
+        return n.conditioner.emotion(features).to(n.acoustic.device)
 
 
 def _check_finite(*tensors: Tensor) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from indextts.errors import NonFiniteAudioError
 from indextts.layers.bigvgan import BigVGAN
+from indextts.layers.fused_snake import fuse_activations
 from indextts.network_configs import load_bigvgan_config
 from indextts.utils.checkpoint import StateDict, fold_weight_norm, load_into, read_state_dict
 from indextts.utils.skeleton import skeleton
@@ -165,12 +166,13 @@ def load_vocoder(checkpoint: Path, config: Path, device: torch.device | str = "c
     if not any(key.endswith(".filter") for key in state):
         state.update(_computed_filters(model))
     load_into(model, state, checkpoint, device=device)
-    return Vocoder(model, usual_window(model, torch.device(device)))
+    return vocoder_on(model, torch.device(device))
 
 
-def usual_window(model: BigVGAN, device: torch.device) -> int | None:
-    """The window of :class:`Vocoder` that suits a device."""
-    return max(CUDA_WINDOW, 3 * model.margin) if device.type == "cuda" else None
+def vocoder_on(model: BigVGAN, device: torch.device) -> Vocoder:
+    """A vocoder of a generator on a device, as suits the device."""
+    fuse_activations(model, device)
+    return Vocoder(model, max(CUDA_WINDOW, 3 * model.margin) if device.type == "cuda" else None)
 
 
 def _computed_filters(model: BigVGAN) -> StateDict:

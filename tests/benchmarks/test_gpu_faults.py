@@ -22,7 +22,7 @@ from benchmarks.gpu_check.runner import Runner
 
 pytestmark = pytest.mark.slow
 
-COMPARING = ("graphs", "engine", "stages", "robust")
+COMPARING = ("graphs", "flow", "engine", "stages", "robust")
 COMPUTING = (*COMPARING, "loop", "steps", "speed", "batch", "peaks", "fallback")
 
 Run = Callable[[str, Fault | None], list[Row]]

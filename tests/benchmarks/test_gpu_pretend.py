@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.gpu_check.bench import Bench
-from benchmarks.gpu_check.parts import graphs, loop, robust, slots, stages
+from benchmarks.gpu_check.parts import flow, graphs, loop, robust, slots, stages
 from benchmarks.gpu_check.rows import Outcome, Row, Rows, read_rows
 from tests.indextts.pretend_cuda import PretendCuda
 from tests.indextts.pretend_streams import Graph
@@ -60,11 +60,15 @@ def rows_of(part: Part, bench: Bench, path: Path) -> list[Row]:
     return read_rows(path / "rows.jsonl")
 
 
-@pytest.mark.parametrize("part", [graphs, loop, slots, stages], ids=lambda part: part.__name__)
+@pytest.mark.parametrize(
+    "part", [flow, graphs, loop, slots, stages], ids=lambda part: part.__name__
+)
 def test_a_part_is_green(part: object, bench: Bench, tmp_path: Path) -> None:
     rows = rows_of(part.run, bench, tmp_path)  # type: ignore[attr-defined]
     assert [row for row in rows if row.outcome is Outcome.FAILED] == []
     assert any(row.outcome is Outcome.OK for row in rows)
+    if part is flow:
+        assert any(" 4 replayed" in row.note for row in rows)
     if part in (graphs, stages):
         assert any("fp16" in row.name for row in rows)
 

@@ -145,6 +145,8 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
             "synchronize": self.synchronize,
             "graph_pool_handle": object,
             "empty_cache": lambda: None,
+            "_exchange_device": self.exchange_device,
+            "_maybe_exchange_device": self.exchange_device,
             "mem_get_info": lambda device=None: (2**30, 2**30),
         }
         self._stack.enter_context(mock.patch.multiple(torch.cuda, **patches))
@@ -176,6 +178,14 @@ class PretendCuda(contextlib.AbstractContextManager["PretendCuda"]):
     def device(self) -> torch.device:
         """The current device of this thread."""
         return getattr(self.local, "device", torch.device("cuda", 0))
+
+    def exchange_device(self, index: int) -> int:
+        """What torch.cuda.device and device_of call; a negative index changes nothing."""
+        before = self.device.index
+        if index < 0:
+            return -1
+        self.local.device = torch.device("cuda", index)
+        return before
 
     def _index(self, device: Any) -> torch.device:
         if device is None or torch.device(device).index is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,9 @@ from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding import noise
 from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.session import NativeSession
+from indextts.stages.emotion_text import EmotionReader
 from indextts.stages.flow_matching import FlowGroup
+from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
 from indextts.stages.vocoder import Vocoder
@@ -89,11 +92,23 @@ def test_an_engine_warms_up_without_a_trace(gpu: PretendCuda, tiny_model_dir: Pa
     assert codes(cold.synthesize(REQUEST)) == codes(engine.synthesize(REQUEST))
 
 
-def test_steps_of_all_sizes_are_recorded_at_load(gpu: PretendCuda, tiny_model_dir: Path) -> None:
+def test_steps_of_all_sizes_are_recorded_at_load(
+    gpu: PretendCuda, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert [sizes(slots) for slots in (1, 4, 6)] == [[1], [4, 2, 1], [6, 4, 2, 1]]
+    recordings: Counter[str] = Counter()
+    record = GraphRecorder.record
+
+    def spy(self: GraphRecorder, work: Callable[[], None]) -> torch.cuda.CUDAGraph:
+        recordings[self._what] += 1
+        return record(self, work)
+
+    monkeypatch.setattr(GraphRecorder, "record", spy)
     engine = IndexTTS2(tiny_model_dir, device="cuda:1", max_batch=4)
-    recordings = gpu.recordings
-    assert recordings == 3
+    assert recordings["decoding steps"] == 3
+    # One flow alone takes fewer steps than are worth a recording here.
+    assert recordings["steps of the flow"] == 2
+    assert engine.facts.flow_graphs
     for together in (1, 2, 4):
         requests = [replace(REQUEST, text="Hello.", seed=i) for i in range(together)]
         requests = [replace(one, sampling=SamplingChanges(max_mel_tokens=40)) for one in requests]
@@ -102,7 +117,33 @@ def test_steps_of_all_sizes_are_recorded_at_load(gpu: PretendCuda, tiny_model_di
                 one.wait()
                 one.take()
             assert one.error is None
-    assert gpu.recordings == recordings, "other limits and clips, the same shapes"
+    assert recordings["decoding steps"] == 3, "other limits and clips, the same shapes"
+
+
+def test_clips_are_read_on_the_cpu_and_heard_on_the_gpu(
+    gpu: PretendCuda, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same codes, and nothing on the GPU that only reads clips; nor the language model."""
+
+    def unasked(self: EmotionReader) -> None:
+        raise AssertionError("nobody asked for the emotion of a text")
+
+    monkeypatch.setattr(EmotionReader, "_load", unasked)
+    request = replace(REQUEST, emotion=ReferenceAudio(voice(2), SAMPLE_RATE), emo_alpha=0.5)
+    made: list[list[list[int]]] = []
+    for where in ("same", "cpu"):
+        engine = IndexTTS2(tiny_model_dir, "cuda:1", "fp32", encoders_device=where, max_batch=2)
+        made.append(codes(engine.synthesize(request)))
+        clips = engine.networks.reference
+        readers = (clips.features.encoder, clips.style.encoder, clips.codec, clips.conditioner)
+        expected = "cuda:1" if where == "same" else "cpu"
+        assert {str(p.device) for one in readers for p in one.parameters()} == {expected}
+        assert engine.facts.encoders_device == expected
+        heard = engine._line.reference.voice(request.speaker)
+        prompt = heard.prompt
+        for tensor in (heard.latents, heard.emotion, prompt.mel, prompt.condition, prompt.style):
+            assert str(tensor.device) == "cuda:1"
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize("max_batch", [1, 4])

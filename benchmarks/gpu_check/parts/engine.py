@@ -36,13 +36,26 @@ def run(rows: Rows, bench: Bench) -> None:
                 bench.spoil(engine.networks.gpt)
                 _compare(rows, bench, engine, expected)
                 _seeds(rows, engine)
+        with rows.guard("clips read on the CPU"):
+            engine = _load(bench, model, bench.device, "fp32", encoders_device="cpu")
+            bench.spoil(engine.networks.gpt)
+            _compare(rows, bench, engine, expected, ", clips read on the CPU")
         for stage in ("gpt", "acoustic", "vocoder"):
             with rows.guard(f"not finite, {stage}"):
                 _not_finite(rows, _load(bench, model, bench.device, bench.daily), stage)
 
 
-def _load(bench: Bench, model: Path, device: torch.device, precision: str) -> IndexTTS2:
-    return IndexTTS2(model, str(device), precision, "off", verbalizer=bench.verbalizer)
+def _load(
+    bench: Bench, model: Path, device: torch.device, precision: str, encoders_device: str = "same"
+) -> IndexTTS2:
+    return IndexTTS2(
+        model,
+        str(device),
+        precision,
+        "off",
+        encoders_device=encoders_device,
+        verbalizer=bench.verbalizer,
+    )
 
 
 def _request(beams: int) -> SynthesisRequest:
@@ -57,10 +70,12 @@ def _request(beams: int) -> SynthesisRequest:
     )
 
 
-def _compare(rows: Rows, bench: Bench, engine: IndexTTS2, expected: dict[int, Synthesis]) -> None:
+def _compare(
+    rows: Rows, bench: Bench, engine: IndexTTS2, expected: dict[int, Synthesis], label: str = ""
+) -> None:
     """Greedy codes and sound beside the CPU's."""
     for beams, wanted in expected.items():
-        name = f"{engine.precision}, {beams} beam" + "s" * (beams > 1)
+        name = f"{engine.precision}, {beams} beam" + "s" * (beams > 1) + label
         with count_replays() as replays:
             found = engine.synthesize(_request(beams))
         pairs = [

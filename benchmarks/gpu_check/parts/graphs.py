@@ -14,7 +14,7 @@ from benchmarks.gpu_check.decoding import (
     tell,
 )
 from benchmarks.gpu_check.rows import Rows
-from indextts.stages.decoding.recorder import GraphRecorder
+from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_gpt import SemanticGPT
 
 # Relative to the root mean square of the scores: sums in another order are rounded differently.

@@ -46,7 +46,10 @@ def run(rows: Rows, bench: Bench) -> None:
     if not bench.cuda:
         rows.skip("peaks", "a dry run on the CPU; the stages run all the same")
     peak = Peak(rows, bench)
-    networks = peak.of("weights", partial(bench.official, bench.daily))
+    with rows.guard("weights, clips read on the CPU"):
+        _weights(rows, peak, bench, clips_on_cpu=True)
+        bench.settle()
+    networks = _weights(rows, peak, bench, clips_on_cpu=False)
     with rows.guard("stages"), torch.inference_mode():
         _stages(peak, bench, networks)
     engine = engine_of(networks)
@@ -60,6 +63,14 @@ def run(rows: Rows, bench: Bench) -> None:
         bench.settle()
         rows.figure("held at the end", torch.cuda.memory_allocated(bench.device) / 2**30, "GiB")
         rows.figure("reserved at the end", torch.cuda.memory_reserved(bench.device) / 2**30, "GiB")
+
+
+def _weights(rows: Rows, peak: Peak, bench: Bench, *, clips_on_cpu: bool) -> Networks:
+    name = "weights, clips read on the CPU" if clips_on_cpu else "weights"
+    computed = bench.budget().of_weights(clips_on_cpu=clips_on_cpu)
+    rows.figure(f"{name}, computed", computed / 2**30, "GiB")
+    encoders = torch.device("cpu") if clips_on_cpu else None
+    return peak.of(name, partial(bench.official, bench.daily, encoders))
 
 
 def _stages(peak: Peak, bench: Bench, networks: Networks) -> None:

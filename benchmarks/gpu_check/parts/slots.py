@@ -13,9 +13,9 @@ from benchmarks.gpu_check.decoding import count_replays
 from benchmarks.gpu_check.rows import Rows
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding.batch import DecodeBatch
-from indextts.stages.decoding.cuda_graph import FIRST_RECORDED
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.lane import DecodeTask
+from indextts.stages.recorder import FIRST_RECORDED
 from indextts.stages.seeds import generator
 from indextts.stages.semantic_gpt import SemanticGPT
 

@@ -20,14 +20,22 @@ from benchmarks.gpu_check.floors import (
     seconds_once,
     tf32,
 )
+from benchmarks.gpu_check.flows import begin_flow
 from benchmarks.gpu_check.launches import launches_of
 from benchmarks.gpu_check.rows import Rows
+from indextts.layers.alias_free import FusedActivation
+from indextts.layers.fused_snake import (
+    FusedActivationUnavailableError,
+    open_fused_activation,
+    set_activation,
+)
 from indextts.sampling import SamplingOptions
 from indextts.stages.decoding import beam
 from indextts.stages.decoding.processors import Plan, RowOptions
-from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.device import precision_name
+from indextts.stages.flow_graph import FlowGroups
 from indextts.stages.networks import Networks
+from indextts.stages.recorder import FIRST_RECORDED, GraphRecorder
 from indextts.stages.semantic_gpt import SemanticGPT
 
 PREFIX = 60
@@ -60,6 +68,8 @@ def run(rows: Rows, bench: Bench) -> None:
         _gpt(rows, bench, floors, networks.gpt)
         with rows.guard("DiT"):
             _dit(rows, bench, floors, networks)
+        with rows.guard("step of the flow"):
+            _flow_steps(rows, bench, floors, networks)
         with rows.guard("vocoder"):
             _vocoder(rows, bench, floors, networks)
         for precision in bench.precisions:
@@ -191,6 +201,40 @@ def _dit(rows: Rows, bench: Bench, floors: Floors, networks: Networks) -> None:
             _measure(rows, bench, floors, timed)
 
 
+def _flow_steps(rows: Rows, bench: Bench, floors: Floors, networks: Networks) -> None:
+    """A guided step of one flow as the scheduler takes it, free and recorded: 3 s of prompt and 2 s
+    of speech, 5 s and 10 s."""
+    acoustic = networks.reference.acoustic
+    moved = float(bytes_of(acoustic.cfm.estimator))
+    for frames in bench.pick(((258, 172), (430, 861)), ((10, 20),)):
+        for kind in ("fp32", "tf32"):
+            with rows.guard(f"step of the flow, {kind}, {frames}"), tf32(kind == "tf32"):
+                operations: float | None = None
+                for recorded in ("off", "auto"):
+                    # Each call is the next step, and all but the first ones are measured.
+                    flow = begin_flow(bench, networks, frames, steps=2 * MOST_STEPS + 50)
+                    group = FlowGroups(acoustic, recorded).open([flow])
+                    for _ in range(FIRST_RECORDED + 1):
+                        group.step()
+                    if operations is None:
+                        operations = operations_of(group.step)
+                    way = "recorded" if recorded == "auto" else "free"
+                    name = f"step of the flow, {kind}, {frames[0]} + {frames[1]} frames, {way}"
+                    timed = Timed(name, group.step, moved, kind, operations)
+                    _measure(rows, bench, floors, timed)
+
+
+def _activations(bench: Bench, rows: Rows) -> dict[str, FusedActivation | None]:
+    """The ways in which the vocoder's activations can be done here."""
+    ways: dict[str, FusedActivation | None] = {"plain": None}
+    if bench.cuda:
+        try:
+            ways["fused"] = open_fused_activation(bench.device)
+        except FusedActivationUnavailableError as reason:
+            rows.skip("vocoder, fused", str(reason))
+    return ways
+
+
 def _vocoder(rows: Rows, bench: Bench, floors: Floors, networks: Networks) -> None:
     """A known length twice, a new length once: the difference is what cuDNN plans."""
     vocoder = networks.vocoder
@@ -198,15 +242,17 @@ def _vocoder(rows: Rows, bench: Bench, floors: Floors, networks: Networks) -> No
     frames = bench.pick(860, 40)
     mel = torch.randn(bands, frames, device=bench.device)
     moved = bytes_of(vocoder.model) + mel.nbytes + 4 * frames * vocoder.model.samples_per_frame
+    ways = _activations(bench, rows)
     exact = vocoder.waveform(mel)
     for kind in ("fp32", "tf32"):
         with rows.guard(f"vocoder, {kind}"), tf32(kind == "tf32"):
             apart = difference(vocoder.waveform(mel), exact)
             rows.figure(f"vocoder, {kind}: error", apart.mean, "of the RMS", note=str(apart))
-            timed = Timed(
-                f"vocoder, {kind}, {frames} frames", lambda: vocoder.waveform(mel), moved, kind
-            )
-            _measure(rows, bench, floors, timed)
+            for way, kernel in ways.items():
+                set_activation(vocoder.model, kernel)
+                name = f"vocoder, {kind}, {frames} frames, {way}"
+                timed = Timed(name, lambda: vocoder.waveform(mel), moved, kind)
+                _measure(rows, bench, floors, timed)
     lengths = [frames - 7 - i for i in range(3)]
     known = seconds_of(bench, lambda: vocoder.waveform(mel))
     times = [seconds_once(bench, partial(vocoder.waveform, mel[:, :length])) for length in lengths]

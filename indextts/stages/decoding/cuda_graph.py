@@ -7,15 +7,13 @@ it reads and writes lies at fixed places: the state of the decode, and the noise
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Generic
 
 import torch
 from torch import Tensor
 
 from indextts.layers.kv_cache import KVCache
-from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.decoding.session import (
     Choose,
     NativeSession,
@@ -25,11 +23,10 @@ from indextts.stages.decoding.session import (
     row_positions,
     row_tokens,
 )
-from indextts.stages.decoding.state import cloned, tensors
+from indextts.stages.recorder import GraphRecorder, Recordings
 from indextts.stages.semantic_gpt import SemanticGPT
+from indextts.utils.tensor_trees import cloned, copy_tensors, tensors
 
-# Steps of a shape before one is recorded: what stops before it would be slower with one.
-FIRST_RECORDED = 4
 # Recordings that are kept; each holds some tens of MB.
 _MOST_RECORDINGS = 24
 # Replayed and free steps differ by rounding, if at all.
@@ -64,7 +61,7 @@ class StaticStep(Generic[State]):
         if self.noise is not None and noise is not None:
             self.noise.copy_(noise)
         if state is not self.state:
-            _copy(self.state, state)
+            copy_tensors(self.state, state)
 
     def run(self) -> None:
         """The step itself; also what is recorded."""
@@ -74,7 +71,7 @@ class StaticStep(Generic[State]):
             self._cache.reorder(parents, 0, self._cache.positions)
         tokens, positions = row_tokens(self.state), row_positions(self.state)
         self.logits.copy_(decode_step(self._model, self._cache, tokens, positions))
-        _copy(self.state, self._choose(self.state, self.logits, self.noise))
+        copy_tensors(self.state, self._choose(self.state, self.logits, self.noise))
 
     def snapshot(self) -> list[Tensor]:
         """Copies of all that a step changes, but for the cache."""
@@ -105,15 +102,6 @@ class StaticStep(Generic[State]):
         return "a replayed step gave other scores"
 
 
-@dataclass
-class _Shape:
-    """Steps of one shape: how many there were, and what has been recorded of them."""
-
-    steps: int = 0
-    static: StaticStep[Any] | None = None
-    graph: torch.cuda.CUDAGraph | None = None
-
-
 class GraphedSession(NativeSession):
     """Our own decoder with recorded steps; without them wherever recording fails."""
 
@@ -131,69 +119,27 @@ class GraphedSession(NativeSession):
     ) -> None:
         super().__init__(model, prefixes, beams)
         self._recorder = recorder
-        self._shapes: dict[Hashable, _Shape] = {}
+        self._recordings: Recordings[StaticStep[Any]] = Recordings(recorder, _MOST_RECORDINGS)
         self._allocations = self._cache.allocations
 
     def advance(self, state: State, choose: Choose[State], noise: Tensor | None) -> State:
         if not self._recorder.enabled:
             return super().advance(state, choose, noise)
         self._make_room()
-        shape = self._shape_of(state, choose)
-        shape.steps += 1
-        if shape.steps <= FIRST_RECORDED:
-            return super().advance(state, choose, noise)
-        if shape.static is None:
-            # Of its own: what the state is made of may be another recording's places.
-            shape.static = StaticStep(self._model, self._cache, cloned(state), choose, noise)
-        self._count()
-        shape.static.load(state, noise)
-        if shape.graph is None:
-            shape.graph = self._record(shape.static)
-        else:
-            shape.graph.replay()
-        return shape.static.state
-
-    def _shape_of(self, state: State, choose: Choose[State]) -> _Shape:
-        """What is known of steps like this one; the latest stays longest."""
         cache = self._cache
         if cache.allocations != self._allocations:
             # What was recorded reads where the cache has been.
-            self._shapes.clear()
+            self._recordings.clear()
             self._allocations = cache.allocations
         sizes = tuple(value.shape for value in tensors(state))
-        key = (cache.rows, cache.positions, sizes, choose)
-        shape = self._shapes[key] = self._shapes.pop(key, _Shape())
-        if len(self._shapes) > _MOST_RECORDINGS:
-            del self._shapes[next(iter(self._shapes))]
-        return shape
-
-    def _record(self, static: StaticStep[Any]) -> torch.cuda.CUDAGraph | None:
-        """Run a step and record it; None where the recording is of no use.
-
-        The trial repeats the step, so that the state is then the one behind it, either way.
-
-        Raises:
-            torch.OutOfMemoryError: there is no room for it now, which says nothing about later.
-        """
-        before = static.snapshot()
-        static.run()
-        try:
-            graph = self._recorder.record(static.run)
-            problem = static.try_replay(graph, before)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            problem = f"a step could not be recorded ({error})"
-        if problem:
-            self._recorder.turn_off(problem)
-            # A wrong replay has written wrong keys and values.
-            static.go_back(before)
-            static.run()
-        return None if problem else graph
-
-
-def _copy(place: object, value: object) -> None:
-    """Copy a state into the places of another of the same shape."""
-    for own, new in zip(tensors(place), tensors(value), strict=True):
-        if own is not new:
-            own.copy_(new)
+        recorded = self._recordings.find(
+            (cache.rows, cache.positions, sizes, choose),
+            # Of its own: what the state is made of may be another recording's places.
+            lambda: StaticStep(self._model, cache, cloned(state), choose, noise),
+        )
+        if recorded is None:
+            return super().advance(state, choose, noise)
+        self._count()
+        recorded.work.load(state, noise)
+        recorded.run()
+        return recorded.work.state

@@ -16,9 +16,9 @@ from indextts.sampling import SamplingOptions
 from indextts.stages.decoding.batch import DecodeBatch
 from indextts.stages.decoding.cuda_graph import GraphedSession
 from indextts.stages.decoding.generate import Generated, generate
-from indextts.stages.decoding.recorder import GraphRecorder
 from indextts.stages.decoding.session import NativeSession, SessionFactory
 from indextts.stages.decoding.transformers_session import TransformersSession, build_trunk
+from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_gpt import SemanticGPT
 
 log = logging.getLogger(__name__)

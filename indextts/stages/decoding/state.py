@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import torch
@@ -10,15 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 T = TypeVar("T")
-
-
-def tensors(state: object) -> list[Tensor]:
-    """All tensors of a dataclass, those of dataclasses in it included, in a fixed order."""
-    if isinstance(state, Tensor):
-        return [state]
-    if not is_dataclass(state):
-        raise TypeError(f"a state holds tensors, not {type(state).__name__}")
-    return [tensor for field in fields(state) for tensor in tensors(getattr(state, field.name))]
 
 
 def joined(first: T, second: T) -> T:
@@ -38,17 +29,6 @@ def kept(state: T, index: Tensor) -> T:
         return state.index_select(0, index)  # type: ignore[return-value]
     values: dict[str, Any] = {
         field.name: kept(getattr(state, field.name), index)
-        for field in fields(state)  # type: ignore[arg-type]
-    }
-    return type(state)(**values)
-
-
-def cloned(state: T) -> T:
-    """The same in memory of its own."""
-    if isinstance(state, Tensor):
-        return state.clone()  # type: ignore[return-value]
-    values: dict[str, Any] = {
-        field.name: cloned(getattr(state, field.name))
         for field in fields(state)  # type: ignore[arg-type]
     }
     return type(state)(**values)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from app.factory import engine_options
 from app.runner import engine
 from app.runner.engine import (
     EngineOptions,
@@ -17,6 +18,7 @@ from app.runner.engine import (
     poisons_device,
     release_memory,
 )
+from app.settings import load_settings
 from indextts.utils import device_errors
 from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
 
@@ -27,6 +29,12 @@ def test_a_stand_in_can_be_named() -> None:
     factory = engine_factory("tests.app.stand_in_engine:make")
     options = EngineOptions("models", "cpu", "fp32", "off", "wetext", "natural", cache_bytes=0)
     assert isinstance(factory(options), StandInEngine)
+
+
+def test_the_settings_say_where_clips_are_read() -> None:
+    assert engine_options(load_settings({})).encoders_device == "auto"
+    read = load_settings({"INDEXTTS_ENCODERS_DEVICE": "cpu"})
+    assert engine_options(read, "cuda:0").encoders_device == "cpu"
 
 
 @pytest.mark.parametrize("spec", ["no.such.module:make", "tests.app.conftest:absent", "nonsense"])

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from indextts.errors import ConfigError
-from indextts.stages.device import choose_device, cuda_problem, set_cuda_arithmetic
+from indextts.stages.device import (
+    choose_device,
+    choose_encoders,
+    cuda_problem,
+    set_cuda_arithmetic,
+)
 from tests.indextts.pretend_cuda import PretendCuda
 
 OLD = "The NVIDIA driver on your system is too old (found version 12020)."
@@ -57,3 +62,17 @@ def test_sums_stay_exact_and_tf32_is_as_asked(tf32: bool) -> None:
         assert (matmul.allow_tf32, cudnn.allow_tf32) == (tf32, tf32)
         assert not matmul.allow_fp16_reduced_precision_reduction
         assert not matmul.allow_bf16_reduced_precision_reduction
+
+
+def test_clips_are_read_on_the_cpu_where_asked_or_where_memory_is_short() -> None:
+    cpu = torch.device("cpu")
+    with PretendCuda(devices=2):
+        gpu = torch.device("cuda", 1)
+        free, _ = torch.cuda.mem_get_info(gpu)
+        assert choose_encoders("auto", gpu, free) == gpu
+        assert choose_encoders("auto", gpu, free + 1) == cpu
+        assert choose_encoders("same", gpu, free + 1) == gpu
+        assert choose_encoders("cpu", gpu, 0) == cpu
+    assert {choose_encoders(name, cpu, 0) for name in ("auto", "same", "cpu")} == {cpu}
+    with pytest.raises(ConfigError, match="auto, same, cpu"):
+        choose_encoders("gpu", cpu, 0)

@@ -95,6 +95,7 @@ def test_the_model_is_asked(qwen_folder: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     reader, steps = EmotionReader(qwen_folder, torch.device("cpu")), []
     before = torch.random.get_rng_state()
+    assert reader._model is None, "it is loaded when it is first asked"
     for seed in (1, 1, 2):
         assert reader.read("how sad", seed, steps.append) == CALM
     assert torch.equal(before, torch.random.get_rng_state())

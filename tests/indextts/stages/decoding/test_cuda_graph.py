@@ -16,8 +16,9 @@ from indextts.stages.decoding import cuda_graph, noise
 from indextts.stages.decoding.cuda_graph import GraphedSession, StaticStep
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.session import NativeSession
-from indextts.stages.decoding.state import tensors
+from indextts.stages.recorder import FIRST_RECORDED
 from indextts.stages.semantic_gpt import SemanticGPT
+from indextts.utils.tensor_trees import tensors
 from tests.indextts.pretend_cuda import PretendCuda, PretendTensor
 from tests.indextts.pretend_streams import Graph
 from tests.indextts.small_models import small_gpt
@@ -127,7 +128,7 @@ def test_recorded_steps_speak_the_codes_of_free_ones(
     assert speak(decoder, options) == expected
     assert decoder.cuda_graphs
     assert not free(model).cuda_graphs
-    assert max(len(codes) for codes in expected) > cuda_graph.FIRST_RECORDED + 4
+    assert max(len(codes) for codes in expected) > FIRST_RECORDED + 4
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -290,10 +291,9 @@ def test_a_session_holds_its_places(gpu: PretendCuda) -> None:
 
     def spy(self: GraphedSession, *args: Any) -> Any:
         state = advance(self, *args)
-        recorded = [shape for shape in self._shapes.values() if shape.graph is not None]
+        recorded = self._recordings.all()
         if recorded and len(self._sequences) == 2:
-            (static,) = (shape.static for shape in recorded)
-            assert static is not None
+            (static,) = (one.work for one in recorded)
             assert state is static.state
             values = (*tensors(state), static.logits)
             places.append(tuple(v.numbers.data_ptr() for v in values))  # type: ignore[attr-defined]
