@@ -74,6 +74,7 @@ def test_only_one_module_imports_the_engine() -> None:
         "indextts.clip_bounds": {"clips/decode.py"},
         "indextts.request": {"clips/decode.py"},
         "indextts.subtitles": {"routes/schemas.py", "routes/tts.py"},
+        "indextts.utils.cpu_process": {"gunicorn/hooks.py"},
         "indextts.utils.encode": {"speech/encode.py", "speech/stream_encode.py"},
         "indextts.utils.pcm": {"speech/codec_writers.py", "speech/stream_encode.py"},
     }

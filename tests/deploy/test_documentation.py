@@ -17,15 +17,19 @@ TEXT = (ROOT / "docs/deployment.md").read_text()
 def test_files_and_links_exist() -> None:
     for path in re.findall(r"`((?:deploy|nginx|tests|docs)/[\w./-]*)", TEXT):
         assert (ROOT / path.rstrip(".")).exists(), path
-    anchors = {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", TEXT, flags=re.M)
-    }
     for link in re.findall(r"\]\(([^)]+)\)", TEXT):
-        if link.startswith("#"):
-            assert link[1:] in anchors, link
-        elif not link.startswith("http"):
-            assert (ROOT / "docs" / link).exists(), link
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        page = ROOT / "docs" / (name or "deployment.md")
+        assert page.exists(), link
+        assert not anchor or anchor in anchors(page.read_text()), link
+
+
+def anchors(text: str) -> set[str]:
+    """Of the titles of a page."""
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_settings_exist() -> None:
