@@ -82,17 +82,17 @@ def our_engine(task: Task, kind: Any) -> Speak:
     from indextts.request import SynthesisRequest
     from indextts.utils.audio_file import read_audio
 
-    engine = kind(task.model_dir, device=task.device)
+    # The engine's own class: it holds no other then.
+    own: dict[str, Any] = {} if task.quality is None else {"quality": task.quality}
+    engine = kind(task.model_dir, device=task.device, **own)
     changes = getattr(sampling, "SamplingChanges", sampling.SamplingOptions)
     limits = {"max_mel_tokens": task.max_mel_tokens, "num_beams": task.num_beams}
     given: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
-    more: dict[str, Any] = {} if task.quality is None else {"quality": task.quality}
     request = SynthesisRequest(
         text=task.text,
         speaker=read_audio(task.speaker),
         seed=task.seed,
         sampling=changes(**given),
-        **more,
     )
 
     def speak() -> Spoken:

@@ -130,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     outputs = [open_output(args.output)]
     if args.subtitles is not None:
         outputs.append(SubtitleOutput(args.subtitles))
-    tune_process(os.environ)
+    tune_process(os.environ, stays=False)
     request = _request(args, sys.stdin.read() if text == "-" else text)
     from indextts.infer_v2 import IndexTTS2
 

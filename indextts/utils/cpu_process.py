@@ -12,7 +12,7 @@ _LARGEST_REUSED = 32 * 2**20
 _MOST_KEPT = 2**30
 
 
-def tune_process(environ: MutableMapping[str, str]) -> None:
+def tune_process(environ: MutableMapping[str, str], *, stays: bool = True) -> None:
     """Let torch's threads sleep while they wait, keep freed memory for the next tensor, and have
     large tensors in large pages.
 
@@ -20,17 +20,20 @@ def tune_process(environ: MutableMapping[str, str]) -> None:
     steps then waits for the scheduler.  glibc gives a tensor of some MB back to the kernel as soon
     as it is freed, and the next one costs a page fault for each 4 KB: a tenth of the time of a
     large model.  A step of its GPT reads 2 GB of weights: where the kernel leaves it to programs
-    whether they have pages of 2 MB, torch is told to ask for them, which saves up to a third of
-    the step.  What the environment says about any of these stays.
+    whether they have pages of 2 MB, torch is told to ask for them, which saves a seventh of the
+    step; but where memory is in pieces the kernel takes seconds to find them at load.  What the
+    environment says about any of these stays.
 
     To be called before torch is imported; :func:`indextts.utils.device_errors.free_memory` gives
     back what is kept.
 
     Args:
         environ: of this process.
+        stays: whether it lives long enough for large pages to pay.
     """
     environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if stays:
+        environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if not any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in environ):
         _keep_freed_memory()
 

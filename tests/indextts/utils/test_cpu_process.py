@@ -87,8 +87,8 @@ def test_weights_lie_in_large_pages_where_the_kernel_has_them() -> None:
 
 def test_threads_wait_passively_unless_the_environment_says_otherwise() -> None:
     environ = {"MALLOC_TRIM_THRESHOLD_": "1"}
-    tune_process(environ)
-    assert environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    tune_process(environ, stays=False)
+    assert environ == {"MALLOC_TRIM_THRESHOLD_": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environ["OMP_WAIT_POLICY"] = "ACTIVE"
     tune_process(environ)
     assert environ["OMP_WAIT_POLICY"] == "ACTIVE"
