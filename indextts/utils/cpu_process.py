@@ -21,8 +21,8 @@ def tune_process(environ: MutableMapping[str, str], *, stays: bool = True) -> No
     as it is freed, and the next one costs a page fault for each 4 KB: a tenth of the time of a
     large model.  A step of its GPT reads 2 GB of weights: where the kernel leaves it to programs
     whether they have pages of 2 MB, torch is told to ask for them, which saves a seventh of the
-    step; but where memory is in pieces the kernel takes seconds to find them at load.  What the
-    environment says about any of these stays.
+    step; but a virtual machine whose host has taken its free memory back takes seconds for them at
+    load.  What the environment says about any of these stays.
 
     To be called before torch is imported; :func:`indextts.utils.device_errors.free_memory` gives
     back what is kept.
