@@ -157,12 +157,25 @@ def test_a_silent_client_is_left() -> None:
 
 
 def test_an_answer_has_the_time_that_its_sound_takes() -> None:
-    clock = Clock(step=0.5)  # a piece is waited for once, and that takes half a second
+    ticking = Clock(step=0.5)  # a piece is waited for once, and that takes half a second
+    waited_for = threading.Event()
+
+    def clock() -> float:
+        """Asked when the client is waited for, and when that is over."""
+        (waited_for.clear if waited_for.is_set() else waited_for.set)()
+        return ticking()
+
+    def read_while_waited_for(connection: socket.socket) -> None:
+        # Read sooner, a piece might find room enough and be waited for never.
+        while waited_for.wait(10) and connection.recv(1 << 16):
+            pass
+
     piece = bytes(2_000_000)
     with connected(Patience(silent_seconds=30, request_seconds=5), clock) as (ours, theirs):
+        waited_for.clear()
         for end, buffer in ((ours, socket.SO_SNDBUF), (theirs, socket.SO_RCVBUF)):
             end.setsockopt(socket.SOL_SOCKET, buffer, 65536)
-        reader = threading.Thread(target=read_all, args=(theirs,), daemon=True)
+        reader = threading.Thread(target=read_while_waited_for, args=(theirs,), daemon=True)
         reader.start()
         for _ in range(10):
             ours.sendall(piece)
@@ -174,10 +187,6 @@ def test_an_answer_has_the_time_that_its_sound_takes() -> None:
         with pytest.raises(BrokenPipeError):
             ours.sendall(piece)
         ours.shutdown(socket.SHUT_RDWR)
+        waited_for.set()
         reader.join(10)
         assert not reader.is_alive()
-
-
-def read_all(connection: socket.socket) -> None:
-    while connection.recv(1 << 16):
-        pass
