@@ -23,9 +23,11 @@ from indextts.layers.gpt2 import Conv1D
 Reduced = Literal["bf16", "int8"]
 
 # Weights that a matrix has at least to gain more than rounding its inputs costs, measured on two
-# cores with AMX: 512 x 512 in bf16, 512 x 1536 in int8, a convolution of 48 channels in bf16.
+# cores with AMX: 512 x 512 in bf16, 512 x 1536 in int8, a convolution from 512 to 1024 channels in
+# bf16.  Smaller ones gain little, and some shapes (192 to 384 channels, 5 wide) take five times as
+# long.
 LEAST_LINEAR: dict[Reduced, int] = {"bf16": 2**18, "int8": 2**19}
-LEAST_CONV = 2**14
+LEAST_CONV = 2**19
 # The largest value of int8 that has a negative.
 _LARGEST = 127
 # Inputs are stored above this: VNNI multiplies numbers without a sign by numbers with one, and for
