@@ -176,7 +176,7 @@ def test_what_cannot_be_had_is_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
 @torch.no_grad()
 def test_what_is_too_small_to_gain_stays() -> None:
     model = nn.Sequential(
-        nn.Linear(511, 512), nn.Linear(512, 512), nn.Conv1d(64, 64, 3), nn.Conv1d(64, 64, 5)
+        nn.Linear(511, 512), nn.Linear(512, 512), nn.Conv1d(192, 384, 5), nn.Conv1d(512, 1024, 1)
     )
     reduce_modules(model, "bf16")
     assert [type(module).__name__ for module in model] == [
