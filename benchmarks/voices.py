@@ -23,6 +23,7 @@ from app.clips.decode import ClipLimits, decode_audio
 from app.settings import Settings
 from app.voices.store import VoiceStore
 from app.voices.voice import Sidecar
+from indextts.utils.cpu_process import tune_process
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "voices"
 COUNTS = (1, 20, 200, 2000)
@@ -70,8 +71,8 @@ def listing(folder: Path, count: int, repeat: int) -> tuple[float, float, float,
 def encoding(model_dir: Path, repeat: int) -> None:
     """For each bundled voice: reading and decoding it, the model's encoding at the first request,
     and at the next, which remembers it."""
-    # As the service does: a waiting thread of OpenMP must not keep a core busy.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # As the service does.
+    tune_process(os.environ)
     from indextts.infer_v2 import IndexTTS2
     from indextts.request import SynthesisRequest
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.settings.fields import Check, setting
-
-_DAY = 86_400
+from app.settings.fields import DAY, Check, setting
 
 
 @dataclass(frozen=True)
@@ -147,14 +145,14 @@ class EngineSettings:
         "Model",
         "An inference that makes no progress for this long counts as `stuck`.",
         minimum=0.1,
-        maximum=_DAY,
+        maximum=DAY,
     )
     stuck_exit_seconds: float = setting(
         15.0,
         "Model",
         "A worker that stays stuck for this much longer exits and is restarted.",
         minimum=0.1,
-        maximum=_DAY,
+        maximum=DAY,
     )
     idle_unload_seconds: float = setting(
         0.0,
@@ -162,7 +160,7 @@ class EngineSettings:
         "After so long without work the model's memory is freed; the next request loads it again "
         "(0: never).",
         minimum=0,
-        maximum=30 * _DAY,
+        maximum=30 * DAY,
     )
     idle_reload: str = setting(
         "wait",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.settings.fields import Check, setting
-
-_DAY = 86_400
+from app.settings.fields import DAY, Check, setting
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class RequestSettings:
         "Longest wait that a request is let in for, by the length of the texts before it; a "
         "longer one is refused at once.",
         minimum=0,
-        maximum=_DAY,
+        maximum=DAY,
     )
     request_seconds: float = setting(
         120.0,
@@ -31,7 +29,7 @@ class RequestSettings:
         "Time limit for a request. Reading the answer may take as long again, plus the length of "
         "its sound.",
         minimum=0.1,
-        maximum=_DAY,
+        maximum=DAY,
     )
     max_text_chars: int = setting(
         5000, "Requests", "Longest text, in characters.", minimum=1, maximum=1_000_000
@@ -41,7 +39,7 @@ class RequestSettings:
         "Requests",
         "Longest speech with its pauses; a text that needs more is refused before it is spoken.",
         minimum=1.0,
-        maximum=_DAY,
+        maximum=DAY,
     )
     max_audio_seconds: float = setting(
         60.0, "Requests", "Longest reference clip, in seconds.", minimum=0.2, maximum=3600

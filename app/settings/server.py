@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.settings.fields import Check, setting
+from app.settings.fields import DAY, Check, setting
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _IPV6 = r"[0-9A-Fa-f]*(:[0-9A-Fa-f.]*){2,}"
 _PORT = r"[0-9]{1,5}"
-_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,14 @@ class ServerSettings:
         "Server",
         "Time that running requests get to finish after SIGTERM.",
         minimum=1,
-        maximum=_DAY,
+        maximum=DAY,
     )
     worker_timeout: int = setting(
         60,
         "Server",
         "Gunicorn kills a worker whose main thread has not responded for this long.",
         minimum=5,
-        maximum=_DAY,
+        maximum=DAY,
     )
     keepalive_seconds: int = setting(
         5, "Server", "How long an idle connection stays open.", minimum=0, maximum=300

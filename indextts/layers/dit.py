@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from indextts.config import DiTConfig, WaveNetConfig
 from indextts.layers.rotary import rotary_table, rotate
-from indextts.layers.wavenet import WaveNet, WaveNetFrames, frame_mask
+from indextts.layers.wavenet import WaveNet, WaveNetFrames
 
 
 class TimestepEmbedder(nn.Module):
@@ -267,15 +267,17 @@ class DiT(nn.Module):
         merged = F.linear(prompt_x.transpose(1, 2), for_prompt, self.cond_x_merge_linear.bias)
         merged = merged + F.linear(self.cond_projection(mu), for_content)
         merged = merged + F.linear(style, for_style)[:, None]  # [B, T, D]
-        mask = frame_mask(lengths, total)
         start = max(0, first - self.wavenet.reach)
+        frames = self.wavenet.frames(lengths - start, total - start, rows_alone=rows_alone)
+        # All frames before the start are real.
+        mask = None if frames.mask is None else F.pad(frames.mask, (start, 0), value=True)
         return DiTContext(
             merged=merged,
             rotary=rotary_table(total, self.head_dim, self.rope_base, mu.device),
             attention_mask=None if mask is None else mask[:, None],
             first=first,
             start=start,
-            frames=self.wavenet.frames(lengths - start, total - start, rows_alone=rows_alone),
+            frames=frames,
         )
 
     def step(self, x: Tensor, t: Tensor, context: DiTContext) -> Tensor:

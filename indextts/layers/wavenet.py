@@ -124,8 +124,10 @@ class WaveNet(nn.Module):
                 alone.  Without it, padding is taken at the end of the tensor, as the reference
                 does.
         """
-        mask = frame_mask(lengths, total)
-        if mask is None or not rows_alone:
+        if bool((lengths >= total).all()):
+            return WaveNetFrames()
+        mask = (torch.arange(total, device=lengths.device) < lengths[:, None])[:, None]
+        if not rows_alone:
             return WaveNetFrames(mask)
         return WaveNetFrames(mask, tuple(pad.edges(lengths) for pad in self.pads))
 
@@ -161,14 +163,6 @@ class WaveNet(nn.Module):
                 y = _masked(y + residual, frames.mask)
                 out = out + skip
         return _masked(out, frames.mask)
-
-
-def frame_mask(lengths: Tensor, total: int) -> Tensor | None:
-    """Which of `total` frames are real in rows of `lengths` (int64 [B]): bool [B, 1, T], or None
-    where all are."""
-    if bool((lengths >= total).all()):
-        return None
-    return (torch.arange(total, device=lengths.device) < lengths[:, None])[:, None]
 
 
 def _masked(y: Tensor, mask: Tensor | None) -> Tensor:
