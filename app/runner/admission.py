@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -34,7 +33,7 @@ class Admission:
     Args:
         queue_size: requests that may be in behind the first.
         queue_seconds: longest wait that a request is let in for.
-        clock: by which :meth:`wait` waits.
+        clock: by which it waits and measures.
     """
 
     def __init__(self, queue_size: int, queue_seconds: float, clock: Clock | None = None) -> None:
@@ -63,7 +62,7 @@ class Admission:
             if self._seats > self._queue_size or wait > self._queue_seconds:
                 raise QueueFullError(self._retry_after())
             needed = wait + self._pace.value * work
-            if time.monotonic() + needed > deadline:
+            if self._clock.now() + needed > deadline:
                 raise QueueTimeoutError(self._retry_after())
 
     def call(self) -> None:
@@ -77,7 +76,7 @@ class Admission:
 
         Args:
             work: that comes with it (:func:`app.runner.work.work_of`).
-            deadline: value of ``time.monotonic()`` at which it must have been spoken.
+            deadline: by the clock, at which it must have been spoken.
 
         Raises:
             QueueFullError: all seats are taken, or the wait would be too long.
@@ -151,14 +150,14 @@ class Admission:
             job = self._waiting.popleft()
             self._running.add(job)
             if self._busy_since is None:
-                self._busy_since = time.monotonic()
+                self._busy_since = self._clock.now()
             return job
 
     def done(self, job: Job, last: JobEvent) -> None:
         """A job has left the engine with its last event, and its seat."""
         if job.seat is not None:
             job.seat.leave()
-        now = time.monotonic()
+        now = self._clock.now()
         with self._changed:
             self._running.discard(job)
             if isinstance(last, Completed):
@@ -209,7 +208,7 @@ class Admission:
         """About how long the engine needs for all who have a seat."""
         pace = self._pace.value
         begun = sum(job.work for job in self._running)
-        spent = 0.0 if self._busy_since is None else time.monotonic() - self._busy_since
+        spent = 0.0 if self._busy_since is None else self._clock.now() - self._busy_since
         return max(0.0, pace * self._work - min(spent, pace * begun))
 
     def _retry_after(self) -> int:

@@ -56,7 +56,7 @@ def test_a_clip_by_url_and_its_time(client: FlaskClient, files: str) -> None:
     assert isinstance(body["fetch_time"], float)
     assert body["fetch_time"] >= 0.4
     assert isinstance(body["inference_time"], float)
-    assert body["inference_time"] < 0.4
+    assert body["inference_time"] < body["fetch_time"]  # which is no part of it
 
 
 def test_a_missing_clip(client: FlaskClient, files: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 from app.runner.admission import Admission
 from app.runner.channel import Completed
+from app.runner.clock import Clock
 from app.runner.engine import ReferenceAudio, StageSeconds, SynthesisRequest
 from app.runner.errors import QueueFullError, QueueTimeoutError
 from app.runner.job import Job
@@ -17,7 +16,21 @@ from app.runner.work import FIRST_PACE, OVERHEAD, Pace, work_of
 VOICE = ReferenceAudio(np.zeros(16000, dtype=np.float32), 16000)
 SENTENCE = "x" * 80
 WORK = 100.0  # of the sentence, with the overhead
-FAR = 1e9
+NOW, FAR = 1e6, 1e9
+
+
+class StandingClock(Clock):
+    """No time passes but what a test adds."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> float:
+        return self.time
+
+
+def admission_of(*, queue_seconds: float = 60.0, clock: StandingClock | None = None) -> Admission:
+    return Admission(32, queue_seconds, clock or StandingClock())
 
 
 def completed(seconds: float) -> Completed:
@@ -33,8 +46,8 @@ def completed(seconds: float) -> Completed:
 
 
 def job_of(admission: Admission, text: str = SENTENCE) -> Job:
-    seat = admission.take_seat(work_of(text), time.monotonic() + FAR)
-    job = Job(SynthesisRequest(text, VOICE), time.monotonic() + FAR, lambda: False, "", seat)
+    seat = admission.take_seat(work_of(text), FAR)
+    job = Job(SynthesisRequest(text, VOICE), FAR, lambda: False, "", seat)
     assert admission.add(job)
     return job
 
@@ -63,68 +76,73 @@ def test_the_pace_is_time_for_work_of_late() -> None:
 
 
 def test_a_burst_of_sentences_waits() -> None:
-    admission = Admission(queue_size=32, queue_seconds=60.0)
+    admission = admission_of()
     for _ in range(20):  # 2 s each, as far as anybody knows
-        admission.take_seat(WORK, time.monotonic() + 120.0)
+        admission.take_seat(WORK, NOW + 120.0)
     assert admission.counts().wait_seconds == pytest.approx(40.0)
 
 
 def test_who_would_wait_too_long_is_refused_at_once() -> None:
-    admission = Admission(queue_size=32, queue_seconds=3.0)
-    admission.take_seat(WORK, time.monotonic() + FAR)
-    second = admission.take_seat(WORK, time.monotonic() + FAR)
+    admission = admission_of(queue_seconds=3.0)
+    admission.take_seat(WORK, FAR)
+    second = admission.take_seat(WORK, FAR)
     with pytest.raises(QueueFullError) as caught:
-        admission.require_seat(WORK, time.monotonic() + FAR)
+        admission.require_seat(WORK, FAR)
     assert not isinstance(caught.value, QueueTimeoutError)
     assert caught.value.retry_after == 2
     second.leave()
-    admission.require_seat(WORK, time.monotonic() + FAR)
+    admission.require_seat(WORK, FAR)
 
 
 def test_who_would_miss_the_deadline_is_refused_at_once() -> None:
-    admission = Admission(queue_size=32, queue_seconds=60.0)
+    admission = admission_of()
     # With the engine to itself it may try, whatever is guessed.
-    only = admission.take_seat(WORK, time.monotonic() + 1.0)
+    only = admission.take_seat(WORK, NOW + 1.0)
     with pytest.raises(QueueTimeoutError):
-        admission.take_seat(WORK, time.monotonic() + 3.0)
-    admission.take_seat(WORK, time.monotonic() + 9.0)
+        admission.take_seat(WORK, NOW + 3.0)
+    admission.take_seat(WORK, NOW + 9.0)
     only.leave()
 
 
 def test_a_long_text_fills_the_queue_sooner_than_many_short_ones() -> None:
-    admission = Admission(queue_size=32, queue_seconds=60.0)
-    admission.take_seat(work_of("x" * 4000), time.monotonic() + FAR)
+    admission = admission_of()
+    admission.take_seat(work_of("x" * 4000), FAR)
     with pytest.raises(QueueFullError):
-        admission.take_seat(work_of("x"), time.monotonic() + FAR)
+        admission.take_seat(work_of("x"), FAR)
 
 
 def test_the_engine_that_is_fast_lets_more_in() -> None:
-    admission = Admission(queue_size=32, queue_seconds=0.5)
+    clock = StandingClock()
+    admission = admission_of(queue_seconds=0.5, clock=clock)
     job = job_of(admission)
     with pytest.raises(QueueFullError):
-        admission.require_seat(WORK, time.monotonic() + FAR)
+        admission.require_seat(WORK, FAR)
     assert admission.next() is job
-    admission.done(job, completed(0.0))  # in no time
+    clock.time += 0.02
+    admission.done(job, completed(0.02))
     assert admission.counts().wait_seconds == 0.0
     for _ in range(20):
         job_of(admission)
     assert admission.counts().waiting == 20
-    assert admission.counts().wait_seconds < 0.5
+    assert admission.counts().wait_seconds == pytest.approx(0.4)
 
 
 def test_what_has_been_done_of_the_running_job_is_not_waited_for() -> None:
-    admission = Admission(queue_size=32, queue_seconds=60.0)
+    clock = StandingClock()
+    admission = admission_of(clock=clock)
     job = job_of(admission)
-    before = admission.counts().wait_seconds
+    assert admission.counts().wait_seconds == pytest.approx(2.0)
     assert admission.next() is job
-    time.sleep(0.05)
-    assert admission.counts().wait_seconds <= before - 0.05
+    clock.time += 0.5
+    assert admission.counts().wait_seconds == pytest.approx(1.5)
+    clock.time += 9.0  # longer than was guessed: nobody knows how much is left
+    assert admission.counts().wait_seconds == 0.0
 
 
 def test_left_seats_leave_no_crumbs() -> None:
-    admission = Admission(queue_size=32, queue_seconds=60.0)
+    admission = admission_of()
     texts = ["x" * length for length in (1, 7, 50, 333)]
-    seats = [admission.take_seat(work_of(text), time.monotonic() + FAR) for text in texts]
+    seats = [admission.take_seat(work_of(text), FAR) for text in texts]
     for seat in seats:
         seat.leave()
         seat.leave()
@@ -132,7 +150,7 @@ def test_left_seats_leave_no_crumbs() -> None:
 
 
 def test_the_engine_may_look_without_waiting() -> None:
-    admission = Admission(queue_size=32, queue_seconds=60.0)
+    admission = admission_of()
     assert admission.next() is None
     job = job_of(admission)
     assert admission.next() is job

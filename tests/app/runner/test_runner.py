@@ -156,12 +156,13 @@ def make() -> Maker:
 
 def test_it_speaks_and_tells_the_times(make: Maker) -> None:
     bench = make()
-    running = bench.speak_later("[slow 0.3]")
+    running = bench.speak_later("[slow 1]")
     wait_until(lambda: bench.runner.status().running)
     queued = bench.speak("hello")
-    assert running.result().completed.inference_seconds == pytest.approx(0.3, abs=0.25)
-    assert queued.completed.queue_seconds > 0.1
-    assert queued.completed.inference_seconds < 0.2
+    # Wide apart, for a busy machine.
+    assert running.result().completed.inference_seconds >= 1.0
+    assert queued.completed.queue_seconds > 0.3
+    assert queued.completed.inference_seconds < 0.7
     assert queued.audio_seconds > 0
 
 
