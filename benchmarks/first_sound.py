@@ -4,8 +4,9 @@
     python benchmarks/first_sound.py --quality exact fast
     python benchmarks/first_sound.py --url http://127.0.0.1:8000 --clip voice.wav
 
-For each class, text and number of clients the same requests are sent to /tts/stream and to /tts,
-taking turns, so that a busy machine slows both.  Compare ratios, not seconds, between machines.
+For each text and number of clients the same requests are sent to /tts/stream and to /tts, in one
+class and in the next, taking turns, so that a busy machine slows all.  Compare ratios, not seconds,
+between machines.
 """
 
 from __future__ import annotations
@@ -123,22 +124,32 @@ class Client:
         return time.perf_counter() - started
 
 
-def measure(client: Client, clients: int, rounds: int, rate: int) -> list[Sample]:
-    """Let `clients` threads send at once, `rounds` times each way."""
-    samples: list[Sample] = []
-    for first_seed in range(0, rounds * clients, clients):
-        seeds = range(first_seed, first_seed + clients)
-        with ThreadPoolExecutor(clients) as pool:
-            streams = list(pool.map(client.stream, seeds))
-            wholes = list(pool.map(client.whole, seeds))
-        samples += [
-            Sample(first, total, whole, size / 2 / rate)
-            for (first, total, size), whole in zip(streams, wholes, strict=True)
-        ]
-    return samples
+def measure(client: Client, seeds: Sequence[int], rate: int) -> list[Sample]:
+    """Let as many threads as there are seeds send at once, each way."""
+    with ThreadPoolExecutor(len(seeds)) as pool:
+        streams = list(pool.map(client.stream, seeds))
+        wholes = list(pool.map(client.whole, seeds))
+    return [
+        Sample(first, total, whole, size / 2 / rate)
+        for (first, total, size), whole in zip(streams, wholes, strict=True)
+    ]
 
 
-def row(quality: str, text: str, clients: int, samples: Sequence[Sample]) -> Row:
+def compare(
+    clients: Sequence[Client], text: str, at_once: int, rounds: int, rate: int
+) -> list[Row]:
+    """The rows of clients of different classes that take turns."""
+    samples: list[list[Sample]] = [[] for _ in clients]
+    for first_seed in range(0, rounds * at_once, at_once):
+        for client, own in zip(clients, samples, strict=True):
+            own += measure(client, range(first_seed, first_seed + at_once), rate)
+    return [
+        _row(client.quality, text, at_once, own)
+        for client, own in zip(clients, samples, strict=True)
+    ]
+
+
+def _row(quality: str, text: str, clients: int, samples: Sequence[Sample]) -> Row:
     """The medians."""
 
     def median(name: str) -> float:
@@ -183,7 +194,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         nargs="+",
         choices=("exact", "fast"),
         default=[None],
-        help="classes, one after the other (the service's own)",
+        help="classes, taking turns (the service's own)",
     )
     parser.add_argument("--rounds", type=int, default=3, help="each way (3)")
     parser.add_argument("--timeout", type=float, default=300.0, help="for an answer (300)")
@@ -200,11 +211,13 @@ def main(arguments: Sequence[str]) -> int:
         for quality in options.quality:
             # The first request of a class encodes the clip; everybody after it finds it encoded.
             Client(url, clip_hex, TEXTS["short"], options.timeout, quality).whole(0)
-            for name in options.texts:
-                client = Client(url, clip_hex, TEXTS[name], options.timeout, quality)
-                for clients in options.clients:
-                    samples = measure(client, clients, options.rounds, rate)
-                    told = row(client.quality, name, clients, samples)
+        for name in options.texts:
+            clients = [
+                Client(url, clip_hex, TEXTS[name], options.timeout, quality)
+                for quality in options.quality
+            ]
+            for at_once in options.clients:
+                for told in compare(clients, name, at_once, options.rounds, rate):
                     print(told.markdown(), flush=True)
     return 0
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.load_requests import LoadRequest
 from indextts.infer_v2 import IndexTTS2
-from indextts.request import ReferenceAudio
+from indextts.request import ReferenceAudio, SegmentAudio
 from indextts.stream import Speaking
 
 
@@ -115,12 +115,13 @@ class EngineTarget:
 
 
 def _take(speaking: Speaking, heard: Heard, begun: float, now: float) -> None:
-    for segment in speaking.take():
-        if not heard.codes:
+    for sound in speaking.take():
+        if not heard.rate:
             heard.first_sound = now - begun
-        heard.rate = segment.sample_rate
-        heard.codes.append(segment.codes.tolist())
-        heard.samples = np.concatenate((heard.samples, segment.with_pause()))
+        heard.rate = sound.sample_rate
+        if isinstance(sound, SegmentAudio):
+            heard.codes.append(sound.codes.tolist())
+            heard.samples = np.concatenate((heard.samples, sound.with_pause()))
     if speaking.ended:
         heard.total = now - begun
         if speaking.error is not None:

@@ -164,8 +164,6 @@ class IndexTTS2(OriginalCall):
     ) -> None:
         self.quality, self.fast = check_quality(quality), fast or FastClass()
         weights = choose_weights(self.fast.weights, self._device)
-        if weights.notice:
-            log.info("the class fast keeps its weights in fp32: %s", weights.notice)
         self._lines = Lines(load, self.quality, self.fast, weights, options)
 
     @property

@@ -22,7 +22,7 @@ from indextts.scheduler import Scheduler
 from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.device import ChosenWeights, MaxBatch, choose_slots, tf32_products
 from indextts.stages.flow_graph import FlowGroups
-from indextts.stages.networks import Networks
+from indextts.stages.networks import Networks, gains_reduced
 from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.device_errors import poisons_device, release_memory
@@ -74,12 +74,12 @@ class Lines:
         load: the networks.
         default: the class that is built at once.
         fast: what "fast" saves.
-        weights: those of "fast".
+        weights: those of "fast", where the networks gain by them.
         options: of all lines.
 
     Attributes:
         default: its line.
-        weights: as given.
+        weights: those of "fast".
     """
 
     def __init__(
@@ -97,6 +97,12 @@ class Lines:
         self._building = threading.Lock()
         self._lines: dict[Quality, Line] = {}
         self.default = self._build(default, None, options.deepspeed)
+        reduced = weights.reduced
+        if reduced is not None and not gains_reduced(self.default.networks, reduced):
+            # Both classes share the networks then.
+            self.weights = ChosenWeights("fp32", "this model's matrices are too small to gain")
+        if self.weights.notice:
+            log.info("the class fast keeps its weights in fp32: %s", self.weights.notice)
 
     def get(self, quality: Quality) -> Line:
         """The line of a class, which is built now if it is not there yet.

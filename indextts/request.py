@@ -205,6 +205,33 @@ class StageSeconds:
 
 
 @dataclass(frozen=True, eq=False)
+class EarlySound:
+    """The next part of a segment's sound, while the rest of the segment is still being made.
+
+    Attributes:
+        index: of the segment.
+        start: samples of the segment before it, silence in front included.
+        waveform: float32 [samples], full scale is 1.0.
+        sample_rate: in Hz.
+    """
+
+    index: int
+    start: int
+    waveform: NDArray[np.float32]
+    sample_rate: int
+
+    @property
+    def end(self) -> int:
+        """Samples of the segment that are there with it."""
+        return self.start + len(self.waveform)
+
+    def after(self, samples: int) -> EarlySound:
+        """What of it lies behind the segment's first `samples`."""
+        gone = min(max(0, samples - self.start), len(self.waveform))
+        return EarlySound(self.index, self.start + gone, self.waveform[gone:], self.sample_rate)
+
+
+@dataclass(frozen=True, eq=False)
 class SegmentAudio:
     """One segment of the text, spoken.
 
@@ -221,6 +248,8 @@ class SegmentAudio:
         truncated: the length bound was hit; the end of the segment may be missing.
         spoken_text: the words that were spoken, as people write them.
         lead: samples of silence in front of the first segment, where the text asks for it.
+        early: samples at its beginning, silence included, that were handed out before it as
+            :class:`EarlySound`.
     """
 
     index: int
@@ -234,6 +263,7 @@ class SegmentAudio:
     truncated: bool
     spoken_text: str = ""
     lead: int = 0
+    early: int = 0
 
     @property
     def audio_seconds(self) -> float:
@@ -243,6 +273,14 @@ class SegmentAudio:
     def with_pause(self) -> NDArray[np.float32]:
         """The waveform with its silence: float32 [lead + samples + pause]."""
         return np.pad(self.waveform, (self.lead, self.pause))
+
+    def rest(self) -> NDArray[np.float32]:
+        """The same without what was handed out before: float32 [lead + samples + pause - early]."""
+        return self.with_pause()[self.early :]
+
+
+Sound = EarlySound | SegmentAudio
+"""What a stream gives: segments, and parts of one before it is whole."""
 
 
 @dataclass(frozen=True, eq=False)

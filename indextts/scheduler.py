@@ -23,7 +23,7 @@ from indextts.stages.decoding.decoder import CodeDecoder
 from indextts.stages.decoding.lane import Generated, Slot
 from indextts.stages.flow_graph import FlowGroups
 from indextts.stages.flow_queue import FlowQueue
-from indextts.stages.member import Member, Spoken
+from indextts.stages.member import Member
 from indextts.stages.places import Places
 from indextts.stages.synthesis import SynthesisRun
 from indextts.utils.cpu_threads import cpu_threads
@@ -90,7 +90,7 @@ class Scheduler:
         return bool(self._roster.runs)
 
     def wait(self, run: SynthesisRun) -> None:
-        """Drive, or let others do so, until a segment of the request is ready or it has ended."""
+        """Drive, or let others do so, until sound of the request is ready or it has ended."""
         self._turns.until(lambda: bool(run.ready) or run.ended)
 
     def stats(self) -> WorkStats:
@@ -249,15 +249,18 @@ class Scheduler:
 
     def _voicing(self, member: Member) -> Piece:
         run = self._roster.owners[member]
-        spoken: list[Spoken] = []
 
         def work() -> None:
             with run.clock.stage("vocoder"), self._products():
-                spoken.append(member.speak())
+                member.speak()
 
         def then() -> None:
+            if not member.has_spoken:
+                run.has_sounded(member)
+                self._places.voicing.appendleft(member)
+                return
             del self._roster.owners[member]
-            self._own(run, partial(run.has_spoken, member, spoken[0]))
+            self._own(run, partial(run.has_spoken, member))
             if run.ended:
                 self._remove(run)
             self._room.has_spoken()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts.quality import Quality
-from indextts.request import SegmentAudio, StageSeconds, Synthesis
+from indextts.request import EarlySound, SegmentAudio, Sound, StageSeconds, Synthesis
 from indextts.scheduler import Scheduler
 from indextts.stages.synthesis import SynthesisRun
 
@@ -53,20 +53,20 @@ class Speaking(_Speech):
         super().__init__(scheduler, run, sample_rate)
         scheduler.submit(run)
 
-    def take(self) -> list[SegmentAudio]:
-        """The segments that have become ready since the last call, in order."""
-        segments: list[SegmentAudio] = []
+    def take(self) -> list[Sound]:
+        """The sound that has become ready since the last call, in order."""
+        sound: list[Sound] = []
         while self._run.ready:
-            segments.append(self._run.ready.popleft())
-        return segments
+            sound.append(self._run.ready.popleft())
+        return sound
 
     def wait(self) -> None:
-        """Drive the engine until a segment is ready or the request has ended."""
+        """Drive the engine until sound is ready or the request has ended."""
         self._scheduler.wait(self._run)
 
     @property
     def ended(self) -> bool:
-        """Whether no more segments will become ready."""
+        """Whether no more sound will become ready."""
         return self._run.ended
 
     @property
@@ -92,7 +92,18 @@ class SpeechStream(_Speech, Iterator[SegmentAudio]):
         self._begun = self._closed = False
 
     def __next__(self) -> SegmentAudio:
-        """The next segment.
+        """The next segment; raises what :meth:`next_sound` does."""
+        while isinstance(sound := self.next_sound(), EarlySound):
+            pass
+        if sound is None:
+            raise StopIteration
+        return sound
+
+    def next_sound(self) -> Sound | None:
+        """The next segment, or what there is of it before; None at the end.
+
+        In the class "fast" a first segment that is to come soon (``quick_streaming_tokens``) is
+        spoken in parts.  Whoever plays a part plays the segment's :meth:`SegmentAudio.rest` only.
 
         Raises:
             TextError, AudioError, EmotionTextUnavailableError: the request cannot be met.
@@ -101,7 +112,7 @@ class SpeechStream(_Speech, Iterator[SegmentAudio]):
         """
         run = self._run
         if self._closed:
-            raise StopIteration
+            return None
         if not self._begun:
             self._begun = True
             self._scheduler.submit(run)
@@ -115,7 +126,7 @@ class SpeechStream(_Speech, Iterator[SegmentAudio]):
         self._closed = True
         if run.error is not None:
             raise run.error
-        raise StopIteration
+        return None
 
     def close(self) -> None:
         """End the work; harmless after the end."""

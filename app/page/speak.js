@@ -43,7 +43,7 @@ export async function speak(order, player, card, signal, onFirst) {
   for await (const { name, data } of unbroken(events(body))) {
     if (name === "error") throw told(data);
     if (name === "start") type = data.content_type;
-    if (name === "start" || name === "segment") await take(data, false);
+    if (["start", "sound", "segment"].includes(name)) await take(data, false);
     if (name === "finished") {
       await take(data, true);
       const file = join(parts);

@@ -40,7 +40,8 @@ sentence never looks whole. `format` (one of {", ".join(STREAM_FORMATS)}) or `Ac
 form; `pcm` is signed 16 bit, little-endian, mono, its rate in the Content-Type.
 
 With `Accept: text/event-stream`: the events `start`, `segment` (SegmentEvent) ..., `finished`
-(SummaryEvent) or `error` (ErrorResponse), whose `audio`, decoded and joined, is the file.
+(SummaryEvent) or `error` (ErrorResponse), whose `audio`, decoded and joined, is the file. In the
+class `fast` the first segment begins with events `sound`, which have nothing but `audio`.
 """
 AUDIO_TYPES = ("audio/wav", "audio/flac", "audio/mpeg", "audio/ogg")
 NUMBER_HEADERS = {

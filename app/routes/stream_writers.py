@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from app.request_id import current_request_id
 from app.routes.answers import SegmentEvent, SummaryEvent
 from app.routes.negotiation import EVENT_STREAM
-from app.speech.events import Finished, SegmentReady
+from app.speech.events import Audible, Finished, SegmentReady
 from app.speech.stream_encode import StreamEncoder
 from app.web.error_bodies import own_body
 from app.web.errors import ApiError
@@ -42,8 +42,8 @@ class Writer(Protocol):
         """The first bytes."""
         ...
 
-    def segment(self, event: SegmentReady) -> bytes:
-        """The bytes for a segment."""
+    def sound(self, event: Audible) -> bytes:
+        """The bytes for what is new of a segment, or of a part of one."""
         ...
 
     def finished(self, event: Finished) -> bytes:
@@ -66,8 +66,8 @@ class SoundWriter:
     def start(self) -> bytes:
         return self._encoder.start()
 
-    def segment(self, event: SegmentReady) -> bytes:
-        return self._encoder.encode(event.samples)
+    def sound(self, event: Audible) -> bytes:
+        return self._encoder.encode(event.rest)
 
     def finished(self, event: Finished) -> bytes:
         return self._encoder.finish()
@@ -79,6 +79,8 @@ class SoundWriter:
 
 class EventWriter:
     """Server-sent events: ``start``, a ``segment`` each, and ``finished`` or ``error``.
+
+    A ``sound`` is what there is of a segment before the segment.
 
     The ``audio`` of all events, decoded from base64 and joined, is the file.
     """
@@ -93,9 +95,11 @@ class EventWriter:
         audio = in_base64(self._encoder.start())
         return server_sent_event("start", {"content_type": self._encoder.mime, "audio": audio})
 
-    def segment(self, event: SegmentReady) -> bytes:
-        audio = in_base64(self._encoder.encode(event.samples))
-        return server_sent_event("segment", {**SegmentEvent().dump(event), "audio": audio})
+    def sound(self, event: Audible) -> bytes:
+        audio = in_base64(self._encoder.encode(event.rest))
+        if isinstance(event, SegmentReady):
+            return server_sent_event("segment", {**SegmentEvent().dump(event), "audio": audio})
+        return server_sent_event("sound", {"audio": audio})
 
     def finished(self, event: Finished) -> bytes:
         audio = in_base64(self._encoder.finish())

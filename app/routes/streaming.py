@@ -11,7 +11,7 @@ from app.places import PlacesFullError
 from app.routes.problems import api_error
 from app.routes.stream_writers import Writer
 from app.services import Services
-from app.speech.events import Failed, Finished, SegmentReady, SpeechEvents
+from app.speech.events import Audible, Failed, Finished, SpeechEvents
 from app.speech.order import SpeechOrder
 from app.speech.stream_encode import StreamEncoder
 from app.web.errors import ApiError
@@ -29,7 +29,7 @@ def stream_speech(
     make_writer: MakeWriter,
     explain: Explain = api_error,
 ) -> Response:
-    """Speak, and send each segment as it is spoken.  The answer begins with the first sound.
+    """Speak, and send the sound as it is spoken.  The answer begins with the first sound.
 
     Args:
         parts: the application's.
@@ -48,7 +48,7 @@ def stream_speech(
         raise explain(error) from error
     events = parts.speech.speak(order)
     try:
-        first = _first_segment(events)
+        first = _first_sound(events)
         encoder = make_encoder(first.sample_rate)
     except Exception as error:
         events.close()
@@ -67,17 +67,17 @@ def stream_speech(
     return streamed(response, parts.metrics, closers)
 
 
-def _first_segment(events: SpeechEvents) -> SegmentReady:
+def _first_sound(events: SpeechEvents) -> Audible:
     """Wait for the first sound: until it is there, every error gets an answer of its own."""
     first = next(events)
     if isinstance(first, Failed):
         raise first.error
-    assert isinstance(first, SegmentReady), "a speech has at least one segment"
+    assert not isinstance(first, Finished), "a speech has at least one segment"
     return first
 
 
 def _body(
-    first: SegmentReady,
+    first: Audible,
     events: SpeechEvents,
     writer: Writer,
     current: RequestTrace,
@@ -85,15 +85,15 @@ def _body(
 ) -> Generator[bytes, None, None]:
     """The pieces of the body; closing it cancels what is still to be spoken."""
     with closing(events):
-        yield current.sent(writer.start() + writer.segment(first))
+        yield current.sent(writer.start() + writer.sound(first))
         for event in events:
-            if isinstance(event, SegmentReady):
-                yield current.sent(writer.segment(event))
-            elif isinstance(event, Finished):
+            if isinstance(event, Finished):
                 current.told.update(event.log_fields())
                 yield current.sent(writer.finished(event))
                 current.whole = True
-            else:
+            elif isinstance(event, Failed):
                 error = explain(event.error)
                 current.refusal = error.reason
                 yield current.sent(writer.failed(error))
+            else:
+                yield current.sent(writer.sound(event))

@@ -6,14 +6,14 @@ import time
 from dataclasses import replace
 
 from app.runner.channel import Completed
-from app.runner.engine import Control, Engine, Progress, Speaking
+from app.runner.engine import Control, EarlySound, Engine, Progress, Sound, Speaking
 from app.runner.errors import EngineLostError
 from app.runner.job import Job
 
 
 class Attempt:
     """What was handed out stays handed out: a further attempt speaks with the same seed and passes
-    over the segments that the reader has.
+    over the sound that the reader has.
 
     Attributes:
         job: that is served.
@@ -26,7 +26,7 @@ class Attempt:
         self._request = job.request
         self._speaking: Speaking | None = None
         self._refusal: Exception | None = None
-        self._sent = 0
+        self._sent = self._early = 0
         self._audio_seconds = 0.0
         self._started = time.monotonic()
         self._queue_seconds = self._started - job.queued_at
@@ -66,12 +66,10 @@ class Attempt:
             raise EngineLostError("there is no engine")
         # Asked first: what is ready when it has ended is all there is.
         ended = speaking.ended
-        for segment in speaking.take():
+        for sound in speaking.take():
             job.last_step = time.monotonic()
-            if segment.index >= self._sent:
-                self._audio_seconds += len(segment.waveform) / segment.sample_rate
-                job.events.put(segment)
-                self._sent += 1
+            if sound.index >= self._sent:
+                self._send(sound)
         if not ended:
             return None
         if speaking.error is not None:
@@ -85,6 +83,19 @@ class Attempt:
             inference_seconds=time.monotonic() - self._started,
             audio_seconds=self._audio_seconds,
         )
+
+    def _send(self, sound: Sound) -> None:
+        """Give the reader what it has not heard of a segment."""
+        if isinstance(sound, EarlySound):
+            new = sound.after(self._early)
+            if len(new.waveform):
+                self._early = new.end
+                self.job.events.put(new)
+            return
+        self._audio_seconds += len(sound.waveform) / sound.sample_rate
+        self.job.events.put(replace(sound, early=self._early))
+        self._early = 0
+        self._sent += 1
 
     def _cancelled(self) -> bool:
         self.job.last_step = time.monotonic()

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from app.runner.engine import Quality, SegmentAudio, StageSeconds
+from app.runner.engine import EarlySound, Quality, SegmentAudio, Sound, StageSeconds
 from app.runner.errors import ReaderTooSlowError
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Failed:
     error: Exception
 
 
-JobEvent = SegmentAudio | Completed | Failed
+JobEvent = Sound | Completed | Failed
 
 
 class EventChannel:
@@ -74,13 +74,13 @@ class EventChannel:
         """Add an event.
 
         Raises:
-            ReaderTooSlowError: a segment would be too much; the job should end.
+            ReaderTooSlowError: more sound would be too much; the job should end.
         """
         with self._changed:
             if self._ended:
                 log.warning("An event came after its job had ended")
                 return
-            if isinstance(event, SegmentAudio):
+            if isinstance(event, EarlySound | SegmentAudio):
                 if self._closed:
                     return
                 if self._bytes + event.waveform.nbytes > self._max_bytes:
@@ -100,7 +100,7 @@ class EventChannel:
             if not self._events:
                 return None
             event = self._events.popleft()
-            if isinstance(event, SegmentAudio):
+            if isinstance(event, EarlySound | SegmentAudio):
                 self._bytes -= event.waveform.nbytes
             return event
 

@@ -41,10 +41,12 @@ from indextts.request import (
     EMOTIONS,
     NORMALIZATIONS,
     Control,
+    EarlySound,
     Normalization,
     Progress,
     ReferenceAudio,
     SegmentAudio,
+    Sound,
     StageSeconds,
     SynthesisRequest,
 )
@@ -74,6 +76,7 @@ __all__ = [
     "ConfigError",
     "Control",
     "DeadlineExceededError",
+    "EarlySound",
     "EmotionTextUnavailableError",
     "Engine",
     "EngineOptions",
@@ -90,6 +93,7 @@ __all__ = [
     "RequestError",
     "SamplingChanges",
     "SegmentAudio",
+    "Sound",
     "Speaking",
     "StageSeconds",
     "SynthesisRequest",
@@ -135,8 +139,8 @@ class Speaking(Protocol):
     @property
     def error(self) -> Exception | None: ...
 
-    def take(self) -> Sequence[SegmentAudio]:
-        """The segments that have become ready since the last call."""
+    def take(self) -> Sequence[Sound]:
+        """The sound that has become ready since the last call."""
         ...
 
     def close(self) -> None:

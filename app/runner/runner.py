@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from app.runner.admission import Admission
-from app.runner.channel import Failed, JobEvent
+from app.runner.channel import Completed, Failed, JobEvent
 from app.runner.clock import Clock
-from app.runner.engine import SegmentAudio, SynthesisRequest
+from app.runner.engine import SynthesisRequest
 from app.runner.errors import (
     ClientGoneError,
     EngineLostError,
@@ -178,7 +178,7 @@ class InferenceRunner:
                 if event is None:
                     continue
                 yield event
-                if not isinstance(event, SegmentAudio):
+                if isinstance(event, Completed | Failed):
                     return
         finally:
             job.events.close()

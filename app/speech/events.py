@@ -13,6 +13,24 @@ from app.runner.engine import Quality, StageSeconds
 
 
 @dataclass(frozen=True, eq=False)
+class SoundReady:
+    """The next part of a segment's sound, before the segment is whole.
+
+    Attributes:
+        samples: float32 [n], full scale is 1.0.
+        sample_rate: in Hz.
+    """
+
+    samples: NDArray[np.float32] = field(repr=False)
+    sample_rate: int
+
+    @property
+    def rest(self) -> NDArray[np.float32]:
+        """What is new of it: all, float32 [n]."""
+        return self.samples
+
+
+@dataclass(frozen=True, eq=False)
 class SegmentReady:
     """One segment, spoken.
 
@@ -22,6 +40,7 @@ class SegmentReady:
         start, end: where it sounds, in seconds from the beginning.
         samples: float32 [n], full scale is 1.0, with the pauses that belong around it.
         sample_rate: in Hz.
+        early: samples at the beginning that came before, as :class:`SoundReady`.
     """
 
     text: str
@@ -30,6 +49,12 @@ class SegmentReady:
     end: float
     samples: NDArray[np.float32] = field(repr=False)
     sample_rate: int
+    early: int = 0
+
+    @property
+    def rest(self) -> NDArray[np.float32]:
+        """The samples that did not come before, float32 [n - early]."""
+        return self.samples[self.early :]
 
 
 @dataclass(frozen=True)
@@ -101,7 +126,8 @@ class Failed:
     error: Exception
 
 
-SpeechEvent = SegmentReady | Finished | Failed
+Audible = SoundReady | SegmentReady
+SpeechEvent = Audible | Finished | Failed
 SpeechEvents = Generator[SpeechEvent, None, None]
 
 
@@ -130,5 +156,6 @@ def collect(events: SpeechEvents) -> Speech:
             if isinstance(event, Finished):
                 samples = np.concatenate([segment.samples for segment in segments])
                 return Speech(samples, tuple(segments), event)
-            segments.append(event)
+            if isinstance(event, SegmentReady):
+                segments.append(event)
     raise RuntimeError("a stream ended without its last event")

@@ -9,6 +9,7 @@ from app.clips.loader import ClipLoader, Role
 from app.runner.channel import Completed
 from app.runner.channel import Failed as JobFailed
 from app.runner.engine import (
+    EarlySound,
     EmotionTextUnavailableError,
     ReferenceAudio,
     SegmentAudio,
@@ -16,7 +17,7 @@ from app.runner.engine import (
 )
 from app.runner.job import Seat
 from app.runner.runner import InferenceRunner
-from app.speech.events import Failed, Finished, SegmentReady, SpeechEvents, Times
+from app.speech.events import Failed, Finished, SegmentReady, SoundReady, SpeechEvents, Times
 from app.speech.order import ClipInput, SpeechOrder
 
 # Lengths are estimated from texts, and the engine may be faster than it was.
@@ -53,7 +54,7 @@ class SpeechService:
         self._max_answer_seconds = max_answer_seconds
 
     def speak(self, order: SpeechOrder) -> SpeechEvents:
-        """Segments as they are spoken; the last event is Finished or Failed.
+        """The sound as it is spoken; the last event is Finished or Failed.
 
         The order holds a seat of the engine from when its clips are there until the engine is done
         with it; a reader who takes longer keeps nobody out.  Closing the generator cancels the work
@@ -101,8 +102,11 @@ class SpeechService:
         ):
             if isinstance(event, JobFailed):
                 raise event.error
-            if isinstance(event, SegmentAudio):
-                order.caller.more_sound(event.audio_seconds)
+            if isinstance(event, EarlySound):
+                order.caller.more_sound(len(event.waveform) / event.sample_rate)
+                yield SoundReady(event.waveform, event.sample_rate)
+            elif isinstance(event, SegmentAudio):
+                order.caller.more_sound(event.audio_seconds - event.early / event.sample_rate)
                 yield spoken.add(event)
             else:
                 finished = spoken.finish(event, fetch_seconds)
@@ -136,6 +140,7 @@ class _Account:
             end=(start + len(segment.waveform)) / self._rate,
             samples=samples,
             sample_rate=self._rate,
+            early=segment.early,
         )
 
     def finish(self, done: Completed, fetch_seconds: float) -> Finished:

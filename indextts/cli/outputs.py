@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts.errors import OutputError
-from indextts.request import SegmentAudio
+from indextts.request import EarlySound, SegmentAudio, Sound
 from indextts.subtitles import SUBTITLE_FORMATS, SubtitleFormat, segment_cues, subtitles
 from indextts.utils.output_file import SoundFile, check_writable
 from indextts.utils.pcm import pcm16, wav_header
@@ -19,7 +19,7 @@ STDOUT = "-"
 
 
 class Output(Protocol):
-    """Takes the segments of one synthesis, in order.
+    """Takes the sound of one synthesis, in order.
 
     Attributes:
         name: of the place, for people.
@@ -27,8 +27,8 @@ class Output(Protocol):
 
     name: str
 
-    def write(self, segment: SegmentAudio) -> None:
-        """Take the next segment, and its pause."""
+    def write(self, sound: Sound) -> None:
+        """Take the next segment, and its pause, or what there is of it before."""
         ...
 
     def finish(self) -> None:
@@ -49,16 +49,17 @@ class FileOutput:
         self._rate = 0
         self._parts: list[NDArray[np.float32]] = []
 
-    def write(self, segment: SegmentAudio) -> None:
-        self._rate = segment.sample_rate
-        self._parts.append(segment.with_pause())
+    def write(self, sound: Sound) -> None:
+        self._rate = sound.sample_rate
+        if isinstance(sound, SegmentAudio):
+            self._parts.append(sound.with_pause())
 
     def finish(self) -> None:
         self._file.write(np.concatenate(self._parts), self._rate)
 
 
 class PipeOutput:
-    """A WAV for a pipe: the header does not know the length, and each segment goes out at once.
+    """A WAV for a pipe: the header does not know the length, and what is there goes out at once.
 
     Raises:
         OutputError: the pipe is a terminal.
@@ -72,11 +73,12 @@ class PipeOutput:
         self._pipe = pipe
         self._started = False
 
-    def write(self, segment: SegmentAudio) -> None:
+    def write(self, sound: Sound) -> None:
         if not self._started:
-            self._pipe.write(wav_header(segment.sample_rate))
+            self._pipe.write(wav_header(sound.sample_rate))
             self._started = True
-        self._pipe.write(pcm16(segment.with_pause()).astype("<i2", copy=False).tobytes())
+        samples = sound.waveform if isinstance(sound, EarlySound) else sound.rest()
+        self._pipe.write(pcm16(samples).astype("<i2", copy=False).tobytes())
         self._pipe.flush()
 
     def finish(self) -> None:
@@ -97,8 +99,9 @@ class SubtitleOutput:
         check_writable(path)
         self._segments: list[SegmentAudio] = []
 
-    def write(self, segment: SegmentAudio) -> None:
-        self._segments.append(segment)
+    def write(self, sound: Sound) -> None:
+        if isinstance(sound, SegmentAudio):
+            self._segments.append(sound)
 
     def finish(self) -> None:
         text = subtitles(segment_cues(self._segments), self._format)

@@ -7,8 +7,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from indextts.cli.arguments import add_model_dir, add_option
 from indextts.cli.outputs import STDOUT, Output, SubtitleOutput, open_output
@@ -29,6 +30,9 @@ from indextts.quality import QUALITIES
 from indextts.request import NORMALIZATIONS, Control, SegmentAudio, SynthesisRequest
 from indextts.sampling import SamplingChanges
 from indextts.utils.cpu_process import tune_process
+
+if TYPE_CHECKING:
+    from indextts.stream import SpeechStream
 
 # Clips that a checkout brings along.
 VOICES = HOME / "examples" / "voices"
@@ -170,13 +174,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(stream: Iterable[SegmentAudio], outputs: Sequence[Output]) -> float:
-    """Hand each segment to all outputs as soon as it is there; seconds of sound."""
+def _write(stream: SpeechStream, outputs: Sequence[Output]) -> float:
+    """Hand all sound to all outputs as soon as it is there; seconds of it."""
     seconds = 0.0
-    for segment in stream:
+    while (sound := stream.next_sound()) is not None:
         for output in outputs:
-            output.write(segment)
-        seconds += segment.audio_seconds
+            output.write(sound)
+        if isinstance(sound, SegmentAudio):
+            seconds += sound.audio_seconds
     for output in outputs:
         output.finish()
     return seconds

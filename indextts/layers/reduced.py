@@ -171,30 +171,47 @@ def reduce_modules(
     for name, child in root.named_children():
         if name in keep:
             continue
-        made = _reduced(child, weights)
-        if made is None:
+        if not _gains(child, weights):
             reduce_modules(child, weights, keep, replaced)
             continue
-        setattr(root, name, made)
+        setattr(root, name, _reduced(child, weights))
         for weight in child.parameters():
             if weight.dim() > 1:
                 replaced(weight.detach())
 
 
-def _reduced(module: nn.Module, weights: Reduced) -> nn.Module | None:
+def has_reducible(root: nn.Module, weights: Reduced, keep: Collection[str] = ()) -> bool:
+    """Whether :func:`reduce_modules` finds, or has found, anything to replace there."""
+    return any(
+        isinstance(child, (Bf16Linear, Int8Linear, Bf16FeedForward, Bf16Conv1d))
+        or _gains(child, weights)
+        or has_reducible(child, weights, keep)
+        for name, child in root.named_children()
+        if name not in keep
+    )
+
+
+def _gains(module: nn.Module, weights: Reduced) -> bool:
+    """Whether a module of itself is of a kind, and large enough, to be faster reduced."""
     match module:
         case FeedForward() if weights == "bf16":
-            large = module.w1.weight.numel() >= LEAST_LINEAR[weights]
-            return Bf16FeedForward(module) if large else None
+            return module.w1.weight.numel() >= LEAST_LINEAR[weights]
         case nn.Conv1d(groups=1, padding_mode="zeros") if weights == "bf16":
-            return Bf16Conv1d(module) if module.weight.numel() >= LEAST_CONV else None
+            return module.weight.numel() >= LEAST_CONV
+        case nn.Linear() | Conv1D():
+            return module.weight.numel() >= LEAST_LINEAR[weights]
+    return False
+
+
+def _reduced(module: nn.Module, weights: Reduced) -> nn.Module:
+    match module:
+        case FeedForward():
+            return Bf16FeedForward(module)
+        case nn.Conv1d():
+            return Bf16Conv1d(module)
         case nn.Linear(weight=weight, bias=bias):
             pass
         case Conv1D(weight=weight, bias=bias):
             weight = weight.t()
-        case _:
-            return None
-    if weight.numel() < LEAST_LINEAR[weights]:
-        return None
     linear = Bf16Linear if weights == "bf16" else Int8Linear
     return linear(weight.detach(), None if bias is None else bias.detach())

@@ -19,6 +19,7 @@ from indextts.stages.decoding.lane import DecodeTask, Generated, Slot
 from indextts.stages.flow_matching import Flow
 from indextts.stages.networks import Networks
 from indextts.stages.seeds import derive_seed, generator, normal
+from indextts.stages.vocoder import Voicing
 
 # What the random numbers of a first and of a second decode are for.
 _PURPOSES = ("codes", "codes again")
@@ -75,6 +76,7 @@ class Member:
         ids: int64 [L], its text tokens.
         limit: the most codes.
         least: the fewest codes with which it can have been spoken.
+        early: somebody waits for its first sound, so it is spoken in parts.
 
     Attributes:
         decoding: whether codes are still to be drawn.
@@ -84,17 +86,26 @@ class Member:
     """
 
     def __init__(
-        self, utterance: Utterance, index: int, ids: Tensor, *, limit: int, least: int
+        self,
+        utterance: Utterance,
+        index: int,
+        ids: Tensor,
+        *,
+        limit: int,
+        least: int,
+        early: bool = False,
     ) -> None:
         self.index, self.limit = index, limit
         self.decoding = True
         self.slot: Slot | None = None
         self.flow: Flow | None = None
         self.failures = 0
-        self._utterance, self._ids, self._least = utterance, ids, least
+        self._utterance, self._ids, self._least, self._early = utterance, ids, least, early
         self._first: Generated | None = None
         self._made: Generated | None = None
         self._too_few = False
+        self._voicing: Voicing | None = None
+        self._parts: list[NDArray[np.float32]] = []
 
     def task(self) -> DecodeTask:
         """What its decode starts with; every call draws the same."""
@@ -157,19 +168,38 @@ class Member:
             speed=one.speed,
         )
 
-    def speak(self) -> Spoken:
-        """Mel to waveform.
+    def speak(self) -> None:
+        """Mel to waveform: to its end, or the next part where somebody waits for it.
 
         Raises:
             NonFiniteAudioError: the mel or the signal holds NaN or infinity.
         """
+        if self.flow is None:
+            return
+        if self._voicing is None:
+            vocoder = self._utterance.networks.vocoder
+            self._voicing = vocoder.begin(self.flow.mel, early=self._early)
+        while not self._voicing.ended:
+            self._parts.append(self._voicing.next_part().cpu().numpy())
+            if self._early:
+                return
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether :meth:`speak` has come to its end."""
+        return self._voicing is None or self._voicing.ended
+
+    @property
+    def last_part(self) -> NDArray[np.float32]:
+        """The sound that the last call of :meth:`speak` has added, float32 [samples]."""
+        return self._parts[-1]
+
+    def spoken(self) -> Spoken:
+        """All of it, once it has spoken."""
         assert self._made is not None
-        waveform = np.zeros(0, np.float32)
-        if self.flow is not None:
-            waveform = self._utterance.networks.vocoder.waveform(self.flow.mel).cpu().numpy()
         return Spoken(
             codes=self._codes.cpu().numpy(),
-            waveform=waveform,
+            waveform=np.concatenate([np.zeros(0, np.float32), *self._parts]),
             truncated=self._made.truncated,
             too_few_of=self._least if self._too_few else None,
         )

@@ -21,7 +21,7 @@ from indextts.stages.conditioning import ReferenceConditioner
 from indextts.stages.device import PRECISIONS, choose_encoders
 from indextts.stages.emotion import EmotionMatrix, load_emotion_matrix
 from indextts.stages.emotion_text import EmotionReader
-from indextts.stages.reduction import Reduction, with_own_modules
+from indextts.stages.reduction import Reduction, gains, with_own_modules
 from indextts.stages.reference import ReferenceNetworks
 from indextts.stages.semantic_codec import load_semantic_codec
 from indextts.stages.semantic_features import load_semantic_features
@@ -123,6 +123,14 @@ def load_networks(
     )
     log.info("loaded %s on %s in %.1f s", model_dir, device, time.perf_counter() - start)
     return networks
+
+
+def gains_reduced(networks: Networks, weights: Reduced) -> bool:
+    """Whether anything of the networks is, or would be, faster in a reduced format."""
+    reference = networks.reference
+    return gains(
+        weights, networks.gpt, reference.features, reference.conditioner, reference.acoustic
+    )
 
 
 def reduced_copy(networks: Networks, weights: Reduced) -> Networks:

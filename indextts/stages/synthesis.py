@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,8 +14,10 @@ from indextts.errors import AudioError, RequestError
 from indextts.quality import FastClass, Quality
 from indextts.request import (
     Control,
+    EarlySound,
     Progress,
     SegmentAudio,
+    Sound,
     StageSeconds,
     SynthesisRequest,
 )
@@ -55,7 +58,8 @@ class SynthesisRun:
         warnings: sentences for the caller, so far.
         clock: seconds of the stages.
         members: begun and not spoken yet.
-        ready: spoken segments that nobody has taken yet.
+        ready: sound that nobody has taken yet: segments, and what there is of a first one that is
+            waited for.
         error: why the run has ended early.
     """
 
@@ -73,7 +77,7 @@ class SynthesisRun:
         self.warnings: list[str] = []
         self.clock = StageClock(networks.gpt.device)
         self.members: list[Member] = []
-        self.ready: deque[SegmentAudio] = deque()
+        self.ready: deque[Sound] = deque()
         self.error: Exception | None = None
         sampling, steps = networks.config.sampling, networks.config.s2mel.diffusion_steps
         self._sampling = request.sampling.over(
@@ -86,7 +90,7 @@ class SynthesisRun:
         self._text: FrontEndResult | None = None
         self._silences: tuple[int, ...] = ()
         self._utterance: Utterance | None = None
-        self._begun = self._spoken = 0
+        self._begun = self._spoken = self._sounded = 0
         self._early: dict[int, Spoken] = {}
 
     # -- life ----------------------------------------------------------------------------
@@ -167,14 +171,25 @@ class SynthesisRun:
             torch.tensor(ids, dtype=torch.int64, device=gpt.device),
             limit=code_limit(gpt.config, len(ids), self._sampling.max_mel_tokens),
             least=max(1, code_minimum(gpt.config, len(ids))),
+            early=self.urgent and self.quality == "fast",
         )
         self.members.append(member)
         return member
 
-    def has_spoken(self, member: Member, spoken: Spoken) -> None:
+    def has_sounded(self, member: Member) -> None:
+        """Take the last part of the sound of a segment that has not spoken yet: the first one."""
+        rate = self._networks.config.s2mel.preprocess_params.sr
+        waveform = member.last_part
+        if not self._sounded:
+            waveform = np.pad(waveform, (self._lead(rate), 0))
+        sound = EarlySound(member.index, self._sounded, waveform, rate)
+        self._sounded = sound.end
+        self.ready.append(sound)
+
+    def has_spoken(self, member: Member) -> None:
         """Take a segment; it is ready once all before it are."""
         self.members.remove(member)
-        self._early[member.index] = spoken
+        self._early[member.index] = member.spoken()
         while (following := self._early.pop(self._spoken, None)) is not None:
             self.ready.append(self._audio(self._spoken, following))
             self._spoken += 1
@@ -277,8 +292,13 @@ class SynthesisRun:
             pause=rate * self._silences[index + 1] // 1000,
             truncated=spoken.truncated,
             spoken_text=segment.spoken_text,
-            lead=rate * self._silences[0] // 1000 if index == 0 else 0,
+            lead=self._lead(rate) if index == 0 else 0,
+            early=self._sounded if index == 0 else 0,
         )
+
+    def _lead(self, rate: int) -> int:
+        """Samples of silence in front of everything."""
+        return rate * self._silences[0] // 1000
 
     def _warn(self, index: int, count: int, spoken: Spoken) -> None:
         codes = len(spoken.codes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from indextts.utils.skeleton import skeleton
 # Frames that CUDA reads at a time.  For each new length of a convolution cuDNN looks for a plan
 # anew, which for all of this net takes longer than the overlap of windows of one length.
 CUDA_WINDOW = 512
+# Frames of the first parts of a sound that somebody waits for.  Each lasts longer than the next one
+# takes, its margins included, as long as the vocoder is about seven times as fast as speech.
+EARLY_PARTS = (24, 96)
 
 
 @dataclass(frozen=True)
@@ -31,28 +35,41 @@ class Window:
     keep_to: int
 
 
-def windows(frames: int, size: int, margin: int) -> Iterator[Window]:
+def windows(frames: int, size: int | None, margin: int, kept: int = 0) -> Iterator[Window]:
     """Windows of one size whose kept parts make up all frames; one shorter window if they fit it.
 
     Args:
         frames: in all.
-        size: frames a window reads.
+        size: frames a window reads; None: as many as there are.
         margin: frames of context that every kept part has in its window, except where the mel
             itself begins or ends.
+        kept: frames at the beginning that other windows keep.
 
     Raises:
         ValueError: nothing would be left between the margins.
     """
-    if size <= 2 * margin:
+    if size is not None and size <= 2 * margin:
         raise ValueError(f"a window must have more than {2 * margin} frames, not {size}")
-    size = min(size, frames)
-    kept = 0
+    left = frames - max(kept - margin, 0)
+    size = left if size is None else min(size, frames)
     while kept < frames:
         start = min(max(kept - margin, 0), frames - size)
         stop = start + size
         end = frames if stop == frames else stop - margin
         yield Window(start, stop, kept, end)
         kept = end
+
+
+def early_windows(frames: int, size: int | None, margin: int) -> Iterator[Window]:
+    """The same with :data:`EARLY_PARTS` first, each as long as as much again lies behind it."""
+    kept = 0
+    for part in EARLY_PARTS:
+        if kept + 2 * part > frames:
+            break
+        start, stop = max(kept - margin, 0), min(kept + part + margin, frames)
+        yield Window(start, stop, kept, kept + part)
+        kept += part
+    yield from windows(frames, size, margin, kept)
 
 
 class Vocoder:
@@ -99,54 +116,69 @@ class Vocoder:
         Raises:
             NonFiniteAudioError: the mel or the signal holds NaN or infinity.
         """
-        if mel.shape[-1] == 0:
-            return torch.zeros(0, device=self.device)
-        parts = list(self._signals(mel, self._window))
-        return self._limited(parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1))
+        voicing = self.begin(mel)
+        parts = [torch.zeros(0, device=self.device)]
+        while not voicing.ended:
+            parts.append(voicing.next_part())
+        return torch.cat(parts)
 
     @torch.inference_mode()
-    def pieces(self, mel: Tensor, window: int) -> Iterator[Tensor]:
-        """Speak a mel piece by piece: the same sound within rounding, the first of it earlier.
+    def begin(self, mel: Tensor, *, early: bool = False) -> Voicing:
+        """Speak a mel part by part.
 
         Args:
             mel: as for :meth:`waveform`.
-            window: frames to read at a time, more than 2 * margin.
+            early: the first parts are short, and soon there.  All is the same sound within
+                rounding, and takes a little longer.
+        """
+        mel = mel.to(self.device, torch.float32)[None]
+        parts = (early_windows if early else windows)(mel.shape[-1], self._window, self.margin)
+        return Voicing(self._model, mel, parts)
 
-        Yields:
-            float32 [n] each, on the model's device; together they are the waveform.
+
+class Voicing:
+    """A mel on its way to sound.
+
+    Args:
+        model: the generator.
+        mel: float32 [1, num_mels, T], on its device.
+        parts: windows whose kept parts make up the mel, in order.
+    """
+
+    def __init__(self, model: BigVGAN, mel: Tensor, parts: Iterable[Window]) -> None:
+        self._model, self._mel = model, mel
+        self._parts = deque(parts)
+        # The source counts a phase from the start on, so it is played in one go.
+        self._excitation = model.excitation(mel) if self._parts else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there are no more parts."""
+        return not self._parts
+
+    @torch.inference_mode()
+    def next_part(self) -> Tensor:
+        """The next part of the waveform, float32 [n], on the model's device.
+
+        A part that fails can be asked for again.
 
         Raises:
-            NonFiniteAudioError, ValueError: see :meth:`waveform` and :func:`windows`.
+            NonFiniteAudioError: the mel or the signal holds NaN or infinity.
         """
-        if mel.shape[-1]:
-            for part in self._signals(mel, window):
-                yield self._limited(part)
-
-    def _signals(self, mel: Tensor, window: int | None) -> Iterator[Tensor]:
-        """Consecutive parts of the signal, [1, 1, n] each."""
-        model, scale = self._model, self._model.samples_per_frame
-        mel = mel.to(self.device, torch.float32)[None]
-        if window is None or mel.shape[-1] <= window:
-            yield model.signal(mel)
-            return
-        # The source counts a phase from the start on, so it is played in one go.
-        excitation = model.excitation(mel)
-        for part in windows(mel.shape[-1], window, model.margin):
-            played = excitation
-            if played is not None:
-                played = played[..., part.start * scale : part.stop * scale]
-            signal = model.signal(mel[..., part.start : part.stop], played)
-            first, last = part.keep_from - part.start, part.keep_to - part.start
-            yield signal[..., first * scale : last * scale]
-
-    def _limited(self, signal: Tensor) -> Tensor:
-        """[1, 1, n] -> [n]."""
+        part, scale = self._parts[0], self._model.samples_per_frame
+        excitation = self._excitation
+        if excitation is not None:
+            excitation = excitation[..., part.start * scale : part.stop * scale]
+        signal = self._model.signal(self._mel[..., part.start : part.stop], excitation)
+        first, last = part.keep_from - part.start, part.keep_to - part.start
+        signal = signal[..., first * scale : last * scale]
         # Looked at before the limiter, which would turn infinity into a full-scale sample.
         if not bool(torch.isfinite(signal).all()):
             raise NonFiniteAudioError(
                 "the vocoder made NaN or infinite samples; if this repeats with other texts, the "
                 "checkpoints are damaged or do not belong together."
             )
+        self._parts.popleft()
         return self._model.limit(signal)[0, 0]
 
 

@@ -18,7 +18,7 @@ import re
 import signal
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,15 @@ from indextts.errors import (
 )
 from indextts.facts import ModelFacts
 from indextts.quality import Quality, check_quality
-from indextts.request import Control, Progress, SegmentAudio, StageSeconds, SynthesisRequest
+from indextts.request import (
+    Control,
+    EarlySound,
+    Progress,
+    SegmentAudio,
+    Sound,
+    StageSeconds,
+    SynthesisRequest,
+)
 from indextts.work_stats import WorkStats
 
 STEP_SECONDS = 0.01
@@ -188,14 +196,17 @@ def _command(text: str) -> str:
 
 
 class HummedSpeech:
-    """A tone for each line of the text; the commands of a line are obeyed before it sounds."""
+    """A tone for each line of the text; the commands of a line are obeyed before it sounds.
+
+    In the class "fast" half of a first tone that is to come soon is there before that.
+    """
 
     def __init__(self, engine: StandInEngine, request: SynthesisRequest, control: Control) -> None:
         self._engine = engine
         self._request = request
         self._started = time.monotonic()
         self._steps = self._hum(control)
-        self._ready: list[SegmentAudio] = []
+        self._ready: list[Sound] = []
         self.ended = False
         self.error: Exception | None = None
         self.seed = 1234 if request.seed is None else request.seed
@@ -206,7 +217,7 @@ class HummedSpeech:
     def seconds(self) -> StageSeconds:
         return StageSeconds(gpt=time.monotonic() - self._started)
 
-    def take(self) -> list[SegmentAudio]:
+    def take(self) -> list[Sound]:
         ready, self._ready = self._ready, []
         return ready
 
@@ -228,7 +239,7 @@ class HummedSpeech:
             self._ready.append(made)
         return made is None
 
-    def _hum(self, control: Control) -> Generator[SegmentAudio | None, None, None]:
+    def _hum(self, control: Control) -> Generator[Sound | None, None, None]:
         text = self._request.text
         self._engine.note("start", text)
         try:
@@ -236,10 +247,16 @@ class HummedSpeech:
             limit = self._request.max_audio_seconds
             if limit is not None and sum(map(_seconds_of, lines)) > limit:
                 raise RequestError("more than can be spoken in one request here")
+            quick = self.quality == "fast" and self._request.quick_streaming_tokens > 0
             for index, line in enumerate(lines):
+                tone = _tone(self._request, line, index, len(lines))
+                if quick and index == 0:
+                    half = tone.with_pause()[: tone.lead + len(tone.waveform) // 2]
+                    tone = replace(tone, early=len(half))
+                    yield EarlySound(index, 0, half, RATE)
                 for _ in self._engine.obey(line, control):
                     yield None
-                yield _tone(self._request, line, index, len(lines))
+                yield tone
         except BaseException as error:
             self._engine.note(type(error).__name__, text)
             raise

@@ -24,7 +24,7 @@ from indextts.stages.flow_matching import FlowGroup
 from indextts.stages.recorder import GraphRecorder
 from indextts.stages.semantic_features import SemanticFeatures
 from indextts.stages.semantic_gpt import SemanticGPT
-from indextts.stages.vocoder import Vocoder
+from indextts.stages.vocoder import Voicing
 from indextts.warm_up import sizes
 from tests.indextts.pretend_cuda import PretendCuda
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
@@ -188,13 +188,13 @@ def test_the_fast_class_multiplies_flow_and_vocoder_in_tf32_and_nothing_else(
         monkeypatch.setattr(owner, name, watched)
 
     spy(FlowGroup, "step")
-    spy(Vocoder, "waveform")
+    spy(Voicing, "next_part")
     spy(SemanticGPT, "logits")
     spy(SemanticGPT, "latents")
     spy(SemanticFeatures, "__call__")
     exactly, roughly = (False, False), (True, True)
     engine.synthesize(REQUEST)
-    parts = {"FlowGroup", "Vocoder", "SemanticGPT", "SemanticFeatures"}
+    parts = {"FlowGroup", "Voicing", "SemanticGPT", "SemanticFeatures"}
     assert seen == {part: {exactly} for part in parts}
     seen.clear()
     # Both at once: their rounds take turns.
@@ -202,7 +202,7 @@ def test_the_fast_class_multiplies_flow_and_vocoder_in_tf32_and_nothing_else(
     while engine.tick():
         pass
     assert all(one.ended and one.error is None for one in both)
-    assert seen["FlowGroup"] == seen["Vocoder"] == {exactly, roughly}
+    assert seen["FlowGroup"] == seen["Voicing"] == {exactly, roughly}
     assert seen["SemanticGPT"] == seen["SemanticFeatures"] == {exactly}
     assert not torch.backends.cuda.matmul.allow_tf32
     assert engine.facts.fast_class == "TF32 in flow and vocoder, 4 diffusion steps, 3 beams"

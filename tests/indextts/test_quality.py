@@ -13,7 +13,7 @@ from indextts.errors import ConfigError, QualityUnavailableError, RequestError
 from indextts.infer_v2 import IndexTTS2
 from indextts.layers import reduced
 from indextts.lines import Lines
-from indextts.quality import FastClass, check_quality
+from indextts.quality import QUALITIES, FastClass, check_quality
 from indextts.request import ReferenceAudio, SegmentAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.device import choose_weights
@@ -208,6 +208,18 @@ def test_reduced_weights(
     assert given.synthesize(replace(asked, quality="fast")).waveform.tobytes() == made
     assert given.synthesize(asked).waveform.tobytes() == exact.waveform.tobytes()
     assert (first.facts.fast_class or "").startswith(f"{weights} matrices, ")
+
+
+@pytest.mark.parametrize("quality", ["exact", "fast"])
+def test_matrices_that_are_too_small_to_gain_stay_and_are_shared(
+    tiny_model_dir: Path, asked: SynthesisRequest, exact: Synthesis, quality: str
+) -> None:
+    engine = IndexTTS2(tiny_model_dir, device="cpu", quality=quality, fast=FastClass("auto", None))
+    assert (engine.facts.fast_class or "").startswith("fp32 (")
+    made = {q: engine.synthesize(replace(asked, quality=q)) for q in QUALITIES}
+    assert made["exact"].waveform.tobytes() == exact.waveform.tobytes()
+    assert made["fast"].waveform.tobytes() == exact.waveform.tobytes()
+    assert engine._lines.get("exact").networks is engine._lines.get("fast").networks
 
 
 def test_a_processor_without_the_instructions_keeps_fp32_and_says_so(

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.routes.negotiation import EVENT_STREAM
 from app.routes.stream_writers import in_base64, server_sent_event
-from app.speech.events import Finished, SegmentReady
+from app.speech.events import Audible, Finished
 from app.speech.stream_encode import StreamEncoder
 from app.web.error_bodies import openai_body
 from app.web.errors import ApiError
@@ -30,8 +30,8 @@ class SpeechEventWriter:
     def start(self) -> bytes:
         return _deltas(self._encoder.start())
 
-    def segment(self, event: SegmentReady) -> bytes:
-        return _deltas(self._encoder.encode(event.samples))
+    def sound(self, event: Audible) -> bytes:
+        return _deltas(self._encoder.encode(event.rest))
 
     def finished(self, event: Finished) -> bytes:
         usage = {

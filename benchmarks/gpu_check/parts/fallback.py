@@ -97,7 +97,8 @@ def _ask(runner: InferenceRunner, bench: Bench) -> Outcome:
             raise event.error
         if isinstance(event, Completed):
             return Outcome(tuple(segments), event.inference_seconds)
-        segments.append(event)
+        if isinstance(event, SegmentAudio):
+            segments.append(event)
     raise RuntimeError("the request has no end")
 
 

@@ -203,3 +203,62 @@ def test_the_first_segment_is_short_unless_asked_otherwise(
     quick = "quick_streaming_tokens"
     assert schema["StreamRequest"]["properties"][quick]["default"] > 0
     assert schema["TTSRequest"]["properties"][quick]["default"] == 0
+
+
+def test_fast_the_first_sound_does_not_wait_for_its_segment(
+    client: FlaskClient, clip_hex: str
+) -> None:
+    """Half of it is there; the other half would take longer than the test may."""
+    answer = stream(client, clip_hex, text="[slow 250]\nsecond", format="pcm", quality="fast")
+    pieces: Iterator[bytes] = answer.iter_encoded()
+    assert len(next(pieces)) == 2 * (int(22050 * 0.2) // 2)
+    parts = services_of(client.application)
+    assert parts.runner.status().jobs_running == 1
+    answer.close()
+    wait_until(lambda: parts.runner.status().jobs_running == 0)
+
+
+@pytest.mark.parametrize("asked", ["wav", "pcm", "mp3", "opus"])
+def test_fast_the_sound_is_whole(client: FlaskClient, clip_hex: str, asked: str) -> None:
+    exact, fast = (
+        stream(client, clip_hex, format=asked, quality=quality).get_data()
+        for quality in ("exact", "fast")
+    )
+    if asked == "opus":  # each stream has a number of its own
+        assert len(fast) == len(exact)
+    else:
+        assert fast == exact
+
+
+def test_fast_events(client: FlaskClient, clip_hex: str) -> None:
+    exact, fast = (
+        events_of(stream(client, clip_hex, "text/event-stream", seed=3, quality=quality))
+        for quality in ("exact", "fast")
+    )
+    assert [name for name, _ in fast] == ["start", "sound", *["segment"] * 3, "finished"]
+    assert set(fast[1][1]) == {"audio"}
+    times = [
+        [(d["text"], d["start"], d["end"]) for _, d in e if "text" in d] for e in (exact, fast)
+    ]
+    assert times[0] == times[1]
+    files = [b"".join(base64.b64decode(data["audio"]) for _, data in e) for e in (exact, fast)]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(("command", "device"), [("[oom once]", "cuda:0"), ("[oom]", "cpu")])
+def test_fast_begun_again_in_the_middle_of_a_segment(
+    make_app: AppMaker,
+    clip_hex: str,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    device: str,
+) -> None:
+    """Memory runs out when half of it has been sent: the other half follows, wherever from."""
+    monkeypatch.setenv("INDEXTTS_TEST_DEVICE", "cuda:0")
+    client = make_app().test_client()
+    text = f"{command}\nsecond"
+    fast = stream(client, clip_hex, text=text, format="pcm", quality="fast").get_data()
+    facts = services_of(client.application).runner.status().facts
+    assert facts is not None
+    assert facts.device == device
+    assert fast == stream(client, clip_hex, text=text, format="pcm").get_data()

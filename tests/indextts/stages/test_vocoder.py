@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from indextts.errors import ConfigError, ModelFileError, NonFiniteAudioError
-from indextts.stages.vocoder import Vocoder, load_vocoder, windows
+from indextts.stages.vocoder import EARLY_PARTS, Vocoder, early_windows, load_vocoder, windows
 from tests.indextts.goldens import arrays, assert_close, needs_goldens
 from tests.indextts.layers import vocoder_models as models
 
@@ -53,23 +53,64 @@ def test_windows_keep_every_frame_once_with_its_margin(frames: int) -> None:
         list(windows(frames, 6, 3))
 
 
+@pytest.mark.parametrize("frames", [0, 1, 47, 48, 215, 216, 217, 1000])
+@pytest.mark.parametrize("size", [None, 90])
+def test_early_windows_begin_with_short_parts(frames: int, size: int | None) -> None:
+    margin = 40
+    parts = list(early_windows(frames, size, margin))
+    kept = [0, *(part.keep_to for part in parts)]
+    assert kept[-1] == frames
+    assert [part.keep_from for part in parts] == kept[:-1]
+    first, second = EARLY_PARTS
+    early = ((first,) if frames >= 2 * first else ()) + (
+        (second,) if frames >= first + 2 * second else ()
+    )
+    assert tuple(part.keep_to - part.keep_from for part in parts[: len(early)]) == early
+    for part in parts:
+        assert part.start <= max(part.keep_from - margin, 0)
+        assert part.stop >= min(part.keep_to + margin, frames)
+    if size is None:
+        assert len(parts) == len(early) + (frames > 0), "the rest in one window"
+        assert sum(p.stop - p.start for p in parts) <= frames + 2 * margin * len(early)
+
+
+def parts_of(vocoder: Vocoder, mel: Tensor, *, early: bool) -> list[Tensor]:
+    voicing = vocoder.begin(mel, early=early)
+    parts = []
+    while not voicing.ended:
+        parts.append(voicing.next_part())
+    return parts
+
+
 @pytest.mark.parametrize("source", [None, SOURCE])
-@pytest.mark.parametrize("extra", [1, 7])
-def test_pieces_are_the_waveform(source: dict[str, float] | None, extra: int) -> None:
+@pytest.mark.parametrize("extra", [1, 7, None])
+def test_parts_are_the_waveform(source: dict[str, float] | None, extra: int | None) -> None:
     model = models.small_model(source=source, sampling_rate=16000)
-    mel = torch.randn(4, 90)
+    mel = torch.randn(4, 250)
     whole = Vocoder(model).waveform(mel)
-    window = 2 * model.margin + extra
-    pieces = list(Vocoder(model).pieces(mel, window))
-    assert len(pieces) > 3
-    assert len(pieces[0]) == (window - model.margin) * model.samples_per_frame
-    assert_close(torch.cat(pieces), whole, 1e-5)
-    assert_close(Vocoder(model, window).waveform(mel), whole, 1e-5)
-    assert list(Vocoder(model).pieces(torch.zeros(4, 0), window)) == []
-    assert torch.equal(torch.cat(list(Vocoder(model).pieces(mel[:, :9], window))),
-                       Vocoder(model).waveform(mel[:, :9]))  # fmt: skip
+    vocoder = Vocoder(model, None if extra is None else 2 * model.margin + extra)
+    parts = parts_of(vocoder, mel, early=True)
+    assert [len(part) for part in parts[:2]] == [n * model.samples_per_frame for n in EARLY_PARTS]
+    assert_close(torch.cat(parts), whole, 1e-5)
+    assert_close(vocoder.waveform(mel), whole, 1e-5)
+    assert parts_of(vocoder, torch.zeros(4, 0), early=True) == []
+    (short,) = parts_of(vocoder, mel[:, :9], early=True)
+    assert torch.equal(short, vocoder.waveform(mel[:, :9]))
     with pytest.raises(NonFiniteAudioError):
-        list(Vocoder(model).pieces(mel * math.nan, window))
+        parts_of(vocoder, mel * math.nan, early=True)
+
+
+def test_a_part_that_failed_can_be_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocoder, mel = Vocoder(models.small_model()), torch.randn(4, 90)
+    expected = parts_of(vocoder, mel, early=True)
+    voicing = vocoder.begin(mel, early=True)
+    assert torch.equal(voicing.next_part(), expected[0])
+    with monkeypatch.context() as broken:
+        broken.setattr(vocoder.model, "signal", lambda *_: torch.full((1, 1, 2000), math.nan))
+        with pytest.raises(NonFiniteAudioError):
+            voicing.next_part()
+    assert torch.equal(voicing.next_part(), expected[1])
+    assert voicing.ended
 
 
 @pytest.mark.parametrize("kernels", [[8, 4], [10, 2]])
