@@ -34,6 +34,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from benchmarks.compare_side import Task  # noqa: E402
+from indextts.quality import WEIGHTS  # noqa: E402
 
 SIDE = Path(__file__).with_name("compare_side.py")
 VOICE = ROOT / "examples" / "voices" / "en_female.flac"
@@ -242,6 +243,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--max-mel-tokens", type=int, help="bound on codes")
     parser.add_argument("--num-beams", type=int)
     parser.add_argument("--quality", choices=("exact", "fast"), help="class of ours")
+    parser.add_argument("--weights", choices=WEIGHTS, help="format of ours in the class fast")
     parser.add_argument("--other-quality", choices=("exact", "fast"), help="class of the other")
     parser.add_argument("--rounds", type=int, default=5, help="(5)")
     parser.add_argument("--fresh", action="store_true", help="one model in memory at a time")
@@ -261,9 +263,12 @@ def sides(options: argparse.Namespace) -> tuple[Callable[[], Side], Callable[[],
         max_mel_tokens=options.max_mel_tokens,
         num_beams=options.num_beams,
         quality=options.quality,
+        weights=options.weights,
     )
     elsewhere = (options.other_model_dir or options.model_dir).resolve()
-    other_task = dataclasses.replace(task, model_dir=str(elsewhere), quality=options.other_quality)
+    other_task = dataclasses.replace(
+        task, model_dir=str(elsewhere), quality=options.other_quality, weights=None
+    )
 
     def maker(command: Sequence[str], folder: Path, task: Task) -> Callable[[], Side]:
         told = json.dumps(dataclasses.asdict(task))

@@ -51,6 +51,7 @@ class Task:
     max_mel_tokens: int | None
     num_beams: int | None
     quality: str | None
+    weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ def our_engine(task: Task, kind: Any) -> Speak:
 
     # The engine's own class: it holds no other then.
     own: dict[str, Any] = {} if task.quality is None else {"quality": task.quality}
+    if task.weights is not None:
+        from indextts.quality import FastClass
+
+        own["fast"] = FastClass(weights=task.weights)  # type: ignore[arg-type]
     engine = kind(task.model_dir, device=task.device, **own)
     changes = getattr(sampling, "SamplingChanges", sampling.SamplingOptions)
     limits = {"max_mel_tokens": task.max_mel_tokens, "num_beams": task.num_beams}

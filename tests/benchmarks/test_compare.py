@@ -95,7 +95,7 @@ def test_a_checkout_without_an_engine_is_not_taken_for_ours(tmp_path: Path) -> N
 
 
 def test_our_own_engine_tells_its_stages(tiny_model_dir: Path) -> None:
-    task = dataclasses.replace(TASK, model_dir=str(tiny_model_dir), quality="fast")
+    task = dataclasses.replace(TASK, model_dir=str(tiny_model_dir), quality="fast", weights="fp32")
     speak = our_engine(task, IndexTTS2)
     first, second = speak(), speak()
     assert {"reference", "gpt", "s2mel", "vocoder"} <= set(first.stages)
