@@ -42,17 +42,13 @@ class TimestepEmbedder(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Root mean square normalisation over the last axis."""
+    """Root mean square normalisation over the last axis, but for its weight."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.even(x) * self.weight
-
-    def even(self, x: Tensor) -> Tensor:
-        """The same without the weight."""
         return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + 1e-5)
 
 
@@ -68,7 +64,7 @@ class AdaptiveNorm(nn.Module):
         """x [B, T, D], t1 [B or 1, D] -> [B, T, D]."""
         weight, bias = self.project_layer(t1)[:, None].chunk(2, dim=-1)
         # Both weights at once: a pass over x less.
-        return torch.addcmul(bias, self.norm.even(x), weight * self.norm.weight)
+        return torch.addcmul(bias, self.norm(x), weight * self.norm.weight)
 
 
 class Attention(nn.Module):

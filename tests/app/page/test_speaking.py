@@ -16,7 +16,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 
 from tests.app.conftest import AppMaker, wave_bytes
-from tests.app.gunicorn_server import Server, wait_for
+from tests.app.gunicorn_server import Server, running_server, wait_for
 from tests.app.page.conftest import (
     BROWSER_TEST,
     Visitor,
@@ -60,6 +60,24 @@ def test_it_is_heard_before_the_answer_is_complete(server: Server, visit: Visito
     until(page, "document.querySelector('#audio').currentTime > 1")
     page.locator(".toggle").click()
     until(page, "!document.querySelector('#audio').paused")
+
+
+def test_fast_it_is_heard_before_its_first_segment_is_complete(
+    visit: Visitor, tmp_path: Path
+) -> None:
+    folder = tmp_path / "voices"
+    with running_server(tmp_path, wave_bytes().hex(), voices_dir=folder, quality="fast") as server:
+        page = visit(server)
+        page.locator("#format").select_option("wav")
+        speak(page, f"[until go] {LINE}")
+        until(page, "document.querySelector('#audio').currentTime > 0.1")
+        assert server.events("done") == []
+        server.journal.with_name("go").touch()
+        finished(page)
+        samples, rate = decoded(save(page, tmp_path).read_bytes())
+        assert len(samples) / rate == pytest.approx(
+            0.1 + 0.01 * len(f"[until go] {LINE}"), abs=0.01
+        )
 
 
 def test_a_result_shows_its_numbers_and_its_outline(server: Server, visit: Visitor) -> None:
