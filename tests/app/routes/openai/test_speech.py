@@ -178,7 +178,9 @@ def test_a_rate_can_be_asked_for(
         assert soundfile.info(io.BytesIO(answer.get_data())).samplerate == rate
 
 
-@pytest.mark.parametrize("ask", [{"stream_format": "sse"}, {"stream": True}])
+@pytest.mark.parametrize(
+    "ask", [{"stream_format": "sse"}, {"stream": True}, {"stream": True, "quality": "fast"}]
+)
 def test_events(client: FlaskClient, ask: dict[str, Any]) -> None:
     answer = speak(client, response_format="pcm", seed=1, **ask)
     assert answer.mimetype == "text/event-stream"
