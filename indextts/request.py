@@ -230,6 +230,10 @@ class EarlySound:
         gone = min(max(0, samples - self.start), len(self.waveform))
         return EarlySound(self.index, self.start + gone, self.waveform[gone:], self.sample_rate)
 
+    def rest(self) -> NDArray[np.float32]:
+        """What was not handed out before: all of it, float32 [samples]."""
+        return self.waveform
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentAudio:

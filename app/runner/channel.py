@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from app.runner.engine import EarlySound, Quality, SegmentAudio, Sound, StageSeconds
+from app.runner.engine import Quality, Sound, StageSeconds
 from app.runner.errors import ReaderTooSlowError
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class EventChannel:
             if self._ended:
                 log.warning("An event came after its job had ended")
                 return
-            if isinstance(event, EarlySound | SegmentAudio):
+            if isinstance(event, Sound):
                 if self._closed:
                     return
                 if self._bytes + event.waveform.nbytes > self._max_bytes:
@@ -100,7 +100,7 @@ class EventChannel:
             if not self._events:
                 return None
             event = self._events.popleft()
-            if isinstance(event, EarlySound | SegmentAudio):
+            if isinstance(event, Sound):
                 self._bytes -= event.waveform.nbytes
             return event
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indextts.errors import OutputError
-from indextts.request import EarlySound, SegmentAudio, Sound
+from indextts.request import SegmentAudio, Sound
 from indextts.subtitles import SUBTITLE_FORMATS, SubtitleFormat, segment_cues, subtitles
 from indextts.utils.output_file import SoundFile, check_writable
 from indextts.utils.pcm import pcm16, wav_header
@@ -77,8 +77,7 @@ class PipeOutput:
         if not self._started:
             self._pipe.write(wav_header(sound.sample_rate))
             self._started = True
-        samples = sound.waveform if isinstance(sound, EarlySound) else sound.rest()
-        self._pipe.write(pcm16(samples).astype("<i2", copy=False).tobytes())
+        self._pipe.write(pcm16(sound.rest()).astype("<i2", copy=False).tobytes())
         self._pipe.flush()
 
     def finish(self) -> None:

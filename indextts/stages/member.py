@@ -186,7 +186,7 @@ class Member:
 
     @property
     def has_spoken(self) -> bool:
-        """Whether :meth:`speak` has come to its end."""
+        """Whether the last call of :meth:`speak` has come to the end of the mel."""
         return self._voicing is None or self._voicing.ended
 
     @property

@@ -91,7 +91,7 @@ class SynthesisRun:
         self._silences: tuple[int, ...] = ()
         self._utterance: Utterance | None = None
         self._begun = self._spoken = self._sounded = 0
-        self._early: dict[int, Spoken] = {}
+        self._out_of_turn: dict[int, Spoken] = {}
 
     # -- life ----------------------------------------------------------------------------
 
@@ -189,8 +189,8 @@ class SynthesisRun:
     def has_spoken(self, member: Member) -> None:
         """Take a segment; it is ready once all before it are."""
         self.members.remove(member)
-        self._early[member.index] = member.spoken()
-        while (following := self._early.pop(self._spoken, None)) is not None:
+        self._out_of_turn[member.index] = member.spoken()
+        while (following := self._out_of_turn.pop(self._spoken, None)) is not None:
             self.ready.append(self._audio(self._spoken, following))
             self._spoken += 1
 
