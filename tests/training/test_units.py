@@ -85,6 +85,27 @@ def test_transposed_codes_keep_their_sounds_and_their_silence(units: Units) -> N
         assert [part.tolist() for part in parts] == [sounds.tolist(), thirds.tolist(), expected]
 
 
+def test_uneven_codes_are_the_same_speech_a_frame_early_or_late(units: Units) -> None:
+    count = 400
+    sounds = torch.arange(count) // 4 % (len(units.sounds) - 1) + 1
+    voiced = sounds % 2 == 0
+    steps = torch.where(voiced, torch.tensor([1, 9, STEPS - 1]).repeat(count)[:count], 0)
+    codes = units.join(sounds, torch.arange(count) % 3, steps)
+    torch.manual_seed(1)
+    uneven = units.uneven(codes)
+    made, _, melody_made = units.parts(uneven)
+    assert made.unique_consecutive().tolist() == sounds.unique_consecutive().tolist()
+    borders, moved = ((row[1:] != row[:-1]).nonzero()[:, 0] for row in (sounds, made))
+    late = moved - borders
+    assert set(late.tolist()) == {-1, 0, 1}
+    assert torch.equal(melody_made > 0, made % 2 == 0)
+    kept = made == sounds
+    off = (melody_made - steps).abs()[kept & voiced]
+    assert 0.1 < float((off > 0).float().mean()) < 0.7
+    torch.manual_seed(1)
+    assert torch.equal(units.uneven(codes), uneven)
+
+
 def test_the_engines_search_takes_the_best_of_each_part(units: Units) -> None:
     width = entry_width(units.room)
     config = SemanticCodecConfig(codebook_size(units.room), width, width, 16, 32, 1)

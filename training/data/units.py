@@ -27,6 +27,9 @@ from training.data.alignment import frame_middles, is_aligned, symbol_places
 from training.data.features import Item
 from training.unit_space import REACH, STEP_SEMITONES, STEPS, THIRDS, codebook_size
 
+# Codes with the faults of drawn ones: the share of frames in which the clock changes to a frame
+# early, on time or a frame late, and of those whose melody is a step off.
+CLOCK_CHANGES, MELODY_SLIPS = 0.3, 0.25
 PAUSE = "pause"
 PAUSES = frozenset(",.?")
 
@@ -77,6 +80,25 @@ class Units:
         """The same with a melody that is so many steps higher; what has no voice gets none."""
         sounds, thirds, own = self.parts(codes)
         return self.join(sounds, thirds, torch.where(own > 0, (own + steps).clamp(1, STEPS - 1), 0))
+
+    def uneven(self, codes: Tensor) -> Tensor:
+        """The same speech with the faults of codes that a GPT has drawn, which come a little early
+        or late and have a melody that shakes; by torch's default generator.
+
+        Args:
+            codes: int64 [T].
+        """
+        count = len(codes)
+        changes = torch.rand(count) < CLOCK_CHANGES
+        # The last change before each frame; the first frame counts as one.
+        since = (torch.arange(count) * changes).cummax(0).values
+        late = torch.randint(-1, 2, (count,))[since]
+        places = (torch.arange(count) + late).cummax(0).values.clamp(0, count - 1)
+        sounds, thirds, steps = self.parts(codes[places])
+        slips = torch.randint(0, 2, (count,)) * 2 - 1
+        slips *= torch.rand(count) < MELODY_SLIPS
+        moved = (steps + slips).clamp(1, STEPS - 1)
+        return self.join(sounds, thirds, torch.where(steps > 0, moved, 0))
 
     @property
     def widths(self) -> tuple[int, int, int]:

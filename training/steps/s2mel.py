@@ -49,6 +49,8 @@ TIME_POWER = 3
 PATCH_FRAMES, ADVERSARIAL, CRITIC_BETAS = 96, 0.1, (0.5, 0.9)
 # Greatest share of wrong codes in a prompt.
 PROMPT_ERRORS = 0.6
+# Share of the utterances whose codes have the faults of drawn ones.
+UNEVEN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ class S2MelTask(LearnerTask):
         s, choose = self._setting, chooser(self.seed, self.name, index)
         items = s.related.batch(choose, self.schedule.batch)
         drop = torch.rand(len(items), device=s.device) < self._config.DiT.class_dropout_prob
-        batch = self._batch(items, choose)
+        batch = self._batch(items, choose, UNEVEN)
         with autocast(s.device):
             loss, guess = self._loss(batch, drop)
         found = {"loss": loss.detach()}
@@ -127,7 +129,9 @@ class S2MelTask(LearnerTask):
         )
         return judge(self._critic, real, made, index)
 
-    def _batch(self, items: Sequence[Item], choose: random.Random) -> FlowBatch:
+    def _batch(
+        self, items: Sequence[Item], choose: random.Random, uneven: float = 0.0
+    ) -> FlowBatch:
         device, corpus = self._setting.device, self._setting.related
         rows, mels, prompts, styles = [], [], [], []
         longest = LONGEST_PROMPT if choose.random() < LONG_PROMPTS else MAX_PROMPT
@@ -135,7 +139,7 @@ class S2MelTask(LearnerTask):
             clip = corpus.same_voice(item, choose)
             count = choose.randint(MIN_PROMPT, longest)
             front_mu, front_mel = self._prompt(corpus.clip(clip, count, choose), count)
-            mu, mel = self._speech(item)
+            mu, mel = self._speech(item, uneven=uneven > 0 and choose.random() < uneven)
             rows.append(torch.cat((front_mu, mu)))
             mels.append(torch.cat((front_mel, mel)))
             prompts.append(len(front_mel))
@@ -180,10 +184,10 @@ class S2MelTask(LearnerTask):
         mu = self.s2mel.length_regulator.rows([embedded], [frames])[0]
         return mu, mel[:, :frames].T.float().to(self._setting.device)
 
-    def _speech(self, item: Item) -> tuple[Tensor, Tensor]:
+    def _speech(self, item: Item, *, uneven: bool) -> tuple[Tensor, Tensor]:
         """The same of a whole utterance, with the latents; what is longer is cut."""
-        device = self._setting.device
-        features = self._vectors(self._codes[item.name])
+        device, codes = self._setting.device, self._codes[item.name]
+        features = self._vectors(self._setting.units.uneven(codes) if uneven else codes)
         if self._latents is not None:
             latents = self._latents[item.name].float().to(device)
             features = features + self.s2mel.gpt_layer(latents)
