@@ -113,8 +113,8 @@ def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
     if args.what == "emotion":
         emotion.measure_emotion(work, model, args.voices)
         return 0
-    if args.what == "everyday":
-        return _everyday(args, work, model)
+    if args.what in ("everyday", "final"):
+        return _kinds(args, work, model)
     if args.what in ("resynthesis", "spelling", "stages"):
         from training.steps.common import open_setting
 
@@ -135,23 +135,22 @@ def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
     return run.score(listing, args.scorer)
 
 
-def _everyday(args: argparse.Namespace, work: Workspace, model: Path) -> int:
+def _kinds(args: argparse.Namespace, work: Workspace, model: Path) -> int:
     """The texts of all kinds: spoken by the teacher where it has not, then by the model."""
     from training.evaluation import floor, kinds, run, synthesis, texts
 
-    teacher = kinds.load_report(work, "everyday-teacher")
-    if teacher is None and args.voices is not None:
-        listing = floor.speak_floor(
-            work, args.voices, texts.everyday(args.limit), "everyday-teacher", args.threads
-        )
+    name, of_teacher = args.what, f"{args.what}-teacher"
+    rows = (texts.final if name == "final" else texts.everyday)(args.limit)
+    if kinds.load_report(work, of_teacher) is None and args.voices is not None:
+        listing = floor.speak_floor(work, args.voices, rows, of_teacher, args.threads)
         if code := run.score(listing, args.scorer):
             return code
-        kinds.report(work, "everyday-teacher", [listing])
-    listings = synthesis.speak_everyday(work, model, args.voices, args.limit, args.runs)
+        kinds.report(work, of_teacher, [listing])
+    listings = synthesis.speak_kinds(work, model, args.voices, rows, name, args.runs)
     for listing in listings:
         if code := run.score(listing, args.scorer):
             return code
-    kinds.report(work, "everyday", listings)
+    kinds.report(work, name, listings)
     return 0
 
 
@@ -255,13 +254,14 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
             ("teacher", "the teacher itself: the scorer's floor"),
             ("emotion", "whether emotion clips move speed and pitch"),
             ("everyday", "the development set: texts of all kinds, the teacher's figures beside"),
+            ("final", "the final test in the same way; no decision is made on it"),
             ("stages", "the same texts from the teacher's mel and codes: what each stage loses"),
             ("spelling", "the sounds that the GPT's codes spell, on the same texts, unheard"),
         ):
             own_help = {"action": "store_const", "const": option, "dest": "what", "help": text}
             what.add_argument(f"--{option}", **own_help)  # type: ignore[arg-type]
         own.add_argument("--limit", type=int, default=30, help="of each language (and kind)")
-        own.add_argument("--runs", type=int, default=2, help="seeds of the everyday texts")
+        own.add_argument("--runs", type=int, default=2, help="seeds of the texts of all kinds")
         own.add_argument("--extra", type=int, default=0, help="held-out sentences besides")
         own.add_argument("--model", type=Path, help="default WORK/demo")
         own.add_argument("--scorer", type=Path, default=Path("../shared/tools/score_speech.py"))

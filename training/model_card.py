@@ -130,17 +130,24 @@ def _quality(work: Workspace) -> str:
 
 
 def _kinds(work: Workspace) -> list[str]:
-    """The table of the everyday texts, where they have been spoken."""
-    found = load_report(work, "everyday")
-    if found is None:
-        return []
-    return [
-        f"Errors by kind of text ({found['files']} files of the development set); a text counts no",
-        "worse than one of which nothing is understood:",
-        "",
-        *table(found, load_report(work, "everyday-teacher")),
-        "",
-    ]
+    """The tables of the texts of all kinds, where they have been spoken."""
+    lines = []
+    for name, what in (("final", "the final test"), ("everyday", "the development set")):
+        found = load_report(work, name)
+        if found is None:
+            continue
+        lines += [
+            f"Errors by kind of text ({found['files']} files of {what}, {_draws(found['runs'])});",
+            "a text counts no worse than one of which nothing is understood:",
+            "",
+            *table(found, load_report(work, f"{name}-teacher")),
+            "",
+        ]
+    return lines
+
+
+def _draws(runs: int) -> str:
+    return "one draw" if runs == 1 else f"{runs} draws"
 
 
 def _limits(work: Workspace, recipe: Recipe) -> str:

@@ -27,18 +27,31 @@ def tone(seconds: float) -> np.ndarray:
     return (0.3 * np.sin(2 * np.pi * 200 * time)).astype(np.float32)
 
 
-def test_the_development_set_has_seventy_texts_of_eight_kinds_a_language() -> None:
-    rows = texts.everyday(99)
-    final = {row.text for row in texts.sentences(30)}
-    assert len({row.text for row in rows}) == len({row.name for row in rows}) == len(rows) == 140
-    assert not final & {row.text for row in rows}
+@pytest.mark.parametrize(("choose", "count", "sorts"), [("everyday", 70, 8), ("final", 78, 9)])
+def test_the_sets_have_so_many_texts_and_kinds_a_language(
+    choose: str, count: int, sorts: int
+) -> None:
+    rows = getattr(texts, choose)(99)
+    assert len({row.text for row in rows}) == len({row.name for row in rows}) == 2 * count
     for language in ("en", "zh"):
         own = [row for row in rows if row.language == language]
-        assert len({row.kind for row in own}) == 8
+        assert (len(own), len({row.kind for row in own})) == (count, sorts)
         closed = [row for row in own if row.kind not in ("open", "word")]
         assert all(row.text[-1] in ".?!。？！" for row in closed)
         assert all(row.text[-1].isalpha() for row in own if row.kind == "open")
+
+
+def test_long_sentences_of_the_final_test_are_as_long_as_the_goal_says() -> None:
+    own = [row for row in texts.final(99) if row.kind == "long"]
+    lengths = {row.text: len(row.text.split() if row.language == "en" else row.text) for row in own}
+    assert len(lengths) == 30
+    assert {11 <= n <= 17 if t.isascii() else 16 <= n <= 25 for t, n in lengths.items()} == {True}
+
+
+def test_a_limit_counts_texts_of_a_kind() -> None:
     assert len(texts.everyday(2)) == 32
+    assert [text.kind for text in texts.sentences(30)] == [texts.SHORT] * 60
+    assert [text.name for text in texts.sentences(1)] == ["en-00", "zh-00"]
 
 
 def test_a_sound_that_breaks_off_is_found() -> None:

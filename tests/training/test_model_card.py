@@ -57,8 +57,12 @@ def test_every_kind_of_text_has_a_row(tmp_path: Path) -> None:
         "runs": 2,
     }
     (work.evaluation / "everyday.json").write_text(json.dumps(found), encoding="utf-8")
+    final = found | {"errors": {"en": {"word": 0.5, "mean of kinds": 0.5}}, "files": 6, "runs": 1}
+    (work.evaluation / "final.json").write_text(json.dumps(final), encoding="utf-8")
     write_card(work, tiny_recipe(), tmp_path / "card.md")
     text = (tmp_path / "card.md").read_text(encoding="utf-8")
     assert "| word | 25.0% |  |" in text
-    assert "(4 files" in text
+    assert "(4 files of the development set, 2 draws)" in text
     assert "1 of 4 files end inside a sound." in text
+    assert text.index("(6 files of the final test, one draw)") < text.index("| word | 50.0% |  |")
+    assert text.index("| word | 50.0% |  |") < text.index("| word | 25.0% |  |")

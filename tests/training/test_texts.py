@@ -10,8 +10,7 @@ from indextts.stages.text.phonemes import Lexicon
 from tests.training.tiny_run import LEXICON
 from training.letters import align, letter_rules
 from training.lexicon import kokoro_to_arpabet, split_syllable
-from training.steps.texts import LANGUAGES
-from training.steps.texts import test_sentences as hand_written
+from training.steps.texts import HAND_WRITTEN, LANGUAGES, hand_written
 from training.texts import english
 
 needs_dictionaries = pytest.mark.skipif(
@@ -20,14 +19,11 @@ needs_dictionaries = pytest.mark.skipif(
 )
 
 
-def test_hand_written_sentences_are_thirty_different_ones() -> None:
+def test_no_hand_written_text_is_there_twice_or_has_digits() -> None:
     for language in LANGUAGES:
-        rows = hand_written(language)
-        assert len(rows) == len(set(rows)) == 30
-        assert all(row[-1] in ".?!。？！" for row in rows)
-    assert not any(
-        re.search(r"\d", row) for language in LANGUAGES for row in hand_written(language)
-    )
+        rows = [text for name in HAND_WRITTEN for _, text in hand_written(name, language)]
+        assert len(rows) == len(set(rows)) == 78 + 70
+        assert not any(re.search(r"\d", row) for row in rows)
 
 
 @pytest.mark.parametrize(

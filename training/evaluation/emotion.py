@@ -17,7 +17,8 @@ from indextts.utils.audio_file import read_audio
 from training.data.voices import SEEN
 from training.evaluation.floor import make_teacher, reference_clip
 from training.evaluation.pitch import median_pitch
-from training.steps.texts import LANGUAGES, test_sentences
+from training.evaluation.texts import sentences
+from training.steps.texts import LANGUAGES
 from training.workspace import Workspace, write_atomically
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def measure_emotion(work: Workspace, model: Path, voices: Path | None) -> dict[s
     """
     engine, teacher = IndexTTS2(model, device="cpu"), make_teacher(work, voices, 1)
     ratios: dict[str, list[float]] = {}
+    texts = {text.language: text.text for text in sentences(1)}
     cases = [
         (language, voice)
         for language in LANGUAGES
@@ -46,7 +48,7 @@ def measure_emotion(work: Workspace, model: Path, voices: Path | None) -> dict[s
     ]
     for language, voice in tqdm(cases, desc="emotion"):
         speaker = read_audio(reference_clip(work, teacher, language, voice))
-        text = test_sentences(language)[0]
+        text = texts[language]
         clips = {
             manner: read_audio(reference_clip(work, teacher, language, voice, manner))
             for pair in PAIRS

@@ -64,7 +64,7 @@ def report(work: Workspace, name: str, listings: Sequence[Path]) -> dict[str, An
     """Gather scored runs over the same texts into ``NAME.json``, and log them as a table.
 
     Args:
-        name: "everyday", or "everyday-teacher", which is shown beside it where it is there.
+        name: "everyday" or "final"; ``NAME-teacher`` is shown beside it where it is there.
         listings: of the runs, each with the scorer's ``scores.json`` beside it.
     """
     rows, inside, files = [], 0, 0
@@ -83,7 +83,7 @@ def report(work: Workspace, name: str, listings: Sequence[Path]) -> dict[str, An
     }
     content = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
     write_atomically(work.evaluation / f"{name}.json", content.encode("utf-8"))
-    log.info("%s", "\n".join(table(found, load_report(work, "everyday-teacher"))))
+    log.info("%s", "\n".join(table(found, load_report(work, f"{name}-teacher"))))
     return found
 
 

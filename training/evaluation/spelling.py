@@ -25,7 +25,7 @@ from training.data.units import Units
 from training.data.voices import SEEN
 from training.evaluation.floor import voice_of
 from training.evaluation.kinds import MEAN, Shares
-from training.evaluation.texts import everyday
+from training.evaluation.texts import LONG_KINDS, everyday
 from training.loop import derived_seed
 from training.steps.common import Setting, semantic_features
 from training.steps.gpt import load_gpt
@@ -63,7 +63,7 @@ def measure_spelling(setting: Setting, limit: int, runs: int) -> Shares:
     """Share of wrong sounds in the everyday texts, each decoded in one go; logged by kind.
 
     Args:
-        limit: texts of each kind and language; paragraphs are left out, nothing speaks them in
+        limit: texts of each kind and language; long ones are left out, nothing speaks them in
             one go.
         runs: seeds.
     """
@@ -73,7 +73,7 @@ def measure_spelling(setting: Setting, limit: int, runs: int) -> Shares:
     tokenizer = Tokenizer(vocabulary_file(setting.work))
     features = semantic_features(setting)
     model = setting.recipe.sizes.model
-    texts = [text for text in everyday(limit) if text.kind != "paragraph"]
+    texts = [text for text in everyday(limit) if text.kind not in LONG_KINDS]
     rows = [torch.tensor(tokenizer.ids(tokenizer.tokenize(reader.read(t.text)))) for t in texts]
     prefixes = []
     for text, ids in zip(texts, rows, strict=True):

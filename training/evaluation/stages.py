@@ -29,7 +29,7 @@ from training.data.features import Item
 from training.data.teacher import RATE
 from training.data.voices import MANNERS, SEEN
 from training.evaluation.floor import listed, make_teacher, reference_clip, voice_of
-from training.evaluation.texts import everyday
+from training.evaluation.texts import LONG_KINDS, everyday
 from training.loop import seed_all
 from training.steps.common import Setting
 from training.unit_space import CODE_RATE
@@ -46,7 +46,7 @@ def speak_stages(setting: Setting, model: Path, voices: Path | None, limit: int)
 
     Args:
         model: exported; its GPT is not used.
-        limit: texts of each kind and language; paragraphs are left out, being many segments.
+        limit: texts of each kind and language; long ones are left out, being many segments.
     """
     networks = load_networks(model, torch.device("cpu"), "fp32", verbalizer="none")
     references = ReferenceEncoder(networks.reference, reference_cache(CACHE_BYTES))
@@ -57,7 +57,7 @@ def speak_stages(setting: Setting, model: Path, voices: Path | None, limit: int)
     listings = {stage: work.evaluation / f"stage-{stage}" / "list.jsonl" for stage in STAGES}
     for listing in listings.values():
         listing.unlink(missing_ok=True)
-    for text in tqdm([t for t in everyday(limit) if t.kind != "paragraph"], desc="stages"):
+    for text in tqdm([t for t in everyday(limit) if t.kind not in LONG_KINDS], desc="stages"):
         voice = voice_of(text.language, text.number, SEEN)
         clip = reference_clip(work, teacher, text.language, voice)
         spoken = teacher.speak(text.text, text.language, voice, MANNERS["plain"])

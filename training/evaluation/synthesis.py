@@ -21,7 +21,7 @@ from indextts.utils.audio_file import read_audio, write_wav
 from training.data.teacher import Teacher
 from training.data.voices import SEEN, UNSEEN
 from training.evaluation.floor import listed, make_teacher, reference_clip, voice_of
-from training.evaluation.texts import EvaluationText, everyday, sentences
+from training.evaluation.texts import EvaluationText, sentences
 from training.loop import chooser, load_weights
 from training.nets.trainable import make_trainable
 from training.steps.common import Setting
@@ -80,20 +80,23 @@ def speak_tests(
     return work.evaluation / "tests" / "list.jsonl"
 
 
-def speak_everyday(
-    work: Workspace, model: Path, voices: Path | None, limit: int, runs: int
+def speak_kinds(
+    work: Workspace,
+    model: Path,
+    voices: Path | None,
+    texts: Sequence[EvaluationText],
+    name: str,
+    runs: int,
 ) -> list[Path]:
-    """Speak the everyday texts with seen voices, one run a seed; returns a list for each run.
-
-    Args:
-        limit: texts of each kind and language.
+    """Speak texts of all kinds with seen voices, one run a seed; returns a list for each run, in
+    the folders ``NAME-SEED``.
     """
     engine = IndexTTS2(model, device="cpu")
     teacher = None if voices is None else make_teacher(work, voices, 1)
     listings = []
     for seed in range(SEED, SEED + runs):
-        folder = f"everyday-{seed}"
-        found = _speak(work, engine, teacher, everyday(limit), folder, SEEN, seed)
+        folder = f"{name}-{seed}"
+        found = _speak(work, engine, teacher, texts, folder, SEEN, seed)
         log.info("%s: %d hit the length bound", folder, sum(one.truncated for one in found))
         listings.append(work.evaluation / folder / "list.jsonl")
     return listings

@@ -1,15 +1,19 @@
-"""What is spoken to find out how good a model is; none of it is in a training text.
+"""What is spoken to find out how good a model is.
 
-The thirty sentences a language of ``test_*.txt`` judge the final model.  Every decision before that
-is made on ``everyday_*.txt``: seventy texts a language of eight kinds.
+``test_*.txt`` judge the final model: seventy-eight texts a language of nine kinds, thirty of them
+short sentences.  Every decision before that is made on ``everyday_*.txt``: seventy texts a
+language.  The step ``texts`` gives none of them to a training.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 
-from training.steps.texts import LANGUAGES, test_sentences
+from training.steps.texts import LANGUAGES, hand_written
+
+SHORT = "short"
+# What the engine cuts into segments.
+LONG_KINDS = frozenset({"paragraph", "page"})
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class EvaluationText:
         name: of its sound file, without suffix.
         language: "en" or "zh".
         number: among those of its language, from 0; chooses the voice.
-        kind: "sentence", or the kind that ``everyday_*.txt`` gives.
+        kind: as the file gives it.
     """
 
     name: str
@@ -31,22 +35,25 @@ class EvaluationText:
 
 
 def sentences(limit: int) -> list[EvaluationText]:
-    """The final test: the first `limit` sentences of each language."""
-    return [
-        EvaluationText(f"{language}{number:02d}", language, number, "sentence", text)
-        for language in LANGUAGES
-        for number, text in enumerate(test_sentences(language)[:limit])
-    ]
+    """The first `limit` short sentences of each language of the final test."""
+    return [text for text in final(limit) if text.kind == SHORT]
+
+
+def final(limit: int) -> list[EvaluationText]:
+    """The final test, at most `limit` of each kind and language."""
+    return _of_kinds("test", limit)
 
 
 def everyday(limit: int) -> list[EvaluationText]:
-    """Texts of all kinds, at most `limit` of each kind and language."""
+    """The development set, at most `limit` of each kind and language."""
+    return _of_kinds("everyday", limit)
+
+
+def _of_kinds(name: str, limit: int) -> list[EvaluationText]:
     found = []
-    for language, name in LANGUAGES.items():
-        file = resources.files("training.texts") / f"everyday_{name}.txt"
+    for language in LANGUAGES:
         counts: dict[str, int] = {}
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()):
-            kind, text = line.split("\t")
+        for number, (kind, text) in enumerate(hand_written(name, language)):
             counts[kind] = counts.get(kind, 0) + 1
             if counts[kind] <= limit:
                 found.append(

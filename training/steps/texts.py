@@ -18,6 +18,8 @@ from training.workspace import Utterance, Workspace, write_utterances
 log = logging.getLogger(__name__)
 
 LANGUAGES = {"en": "english", "zh": "mandarin"}
+# The final test, and the development set.
+HAND_WRITTEN = ("test", "everyday")
 # One sentence in so many is held out, and one in so many is given to a voice held out.
 VALID_EVERY, UNSEEN_EVERY = 50, 60
 
@@ -30,7 +32,12 @@ def make_texts(work: Workspace, wordnet: Path, count: int, seed: int) -> list[Ut
         lexicon = build_lexicon(work.lexicon)
     write_vocabulary(vocabulary_file(work), lexicon)
     reader = PhonemeReader(lexicon)
-    tests = {sentence for language in LANGUAGES for sentence in test_sentences(language)}
+    tests = {
+        text
+        for language in LANGUAGES
+        for name in HAND_WRITTEN
+        for _, text in hand_written(name, language)
+    }
     streams = {
         "en": shapes.shaped(english.sentences(wordnet, lexicon, seed), shapes.english(), seed),
         "zh": shapes.shaped(mandarin.sentences(reader, seed), shapes.mandarin(), seed),
@@ -54,7 +61,10 @@ def make_texts(work: Workspace, wordnet: Path, count: int, seed: int) -> list[Ut
     return rows
 
 
-def test_sentences(language: str) -> list[str]:
-    """The hand-written sentences of "en" or "zh"; no training text is one of them."""
-    file = resources.files("training.texts") / f"test_{LANGUAGES[language]}.txt"
-    return file.read_text(encoding="utf-8").split("\n")[:-1]
+def hand_written(name: str, language: str) -> list[tuple[str, str]]:
+    """Kind and text of every line that was written for an evaluation, one of HAND_WRITTEN, in "en"
+    or "zh"; no training text is one of them.
+    """
+    file = resources.files("training.texts") / f"{name}_{LANGUAGES[language]}.txt"
+    rows = (line.split("\t") for line in file.read_text(encoding="utf-8").splitlines())
+    return [(kind, text) for kind, text in rows]
