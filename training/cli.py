@@ -107,9 +107,12 @@ def _export(args: argparse.Namespace, work: Workspace) -> int:
 
 
 def _evaluate(args: argparse.Namespace, work: Workspace) -> int:
-    from training.evaluation import emotion, floor, run, spelling, synthesis, texts
+    from training.evaluation import emotion, floor, quick, run, spelling, synthesis, texts
 
     model = args.model or work.model
+    if args.what == "quick":
+        quick.measure_quickly(model)
+        return 0
     if args.what == "emotion":
         emotion.measure_emotion(work, model, args.voices)
         return 0
@@ -182,9 +185,12 @@ def _import(args: argparse.Namespace, work: Workspace) -> int:
 
 def _examples(args: argparse.Namespace, work: Workspace) -> int:
     from training.evaluation.floor import make_teacher
+    from training.evaluation.quick import make_mels
     from training.steps.examples import make_examples
 
-    make_examples(make_teacher(work, args.voices, args.threads), args.output)
+    teacher = make_teacher(work, args.voices, args.threads)
+    make_examples(teacher, args.output)
+    make_mels(teacher, _recipe(args).sizes.model.s2mel.preprocess_params)
     return 0
 
 
@@ -256,6 +262,7 @@ def _own_options(own: argparse.ArgumentParser, name: str) -> None:
             ("everyday", "the development set: texts of all kinds, the teacher's figures beside"),
             ("final", "the final test in the same way; no decision is made on it"),
             ("stages", "the same texts from the teacher's mel and codes: what each stage loses"),
+            ("quick", "four sentences, how far their mel is from the teacher's; no scorer"),
             ("spelling", "the sounds that the GPT's codes spell, on the same texts, unheard"),
         ):
             own_help = {"action": "store_const", "const": option, "dest": "what", "help": text}

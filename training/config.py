@@ -110,7 +110,7 @@ def demo_recipe() -> Recipe:
         gpt=Schedule(3_000, 8, 1.2e-3, 200, decay=0.05, average=0.995),
         s2mel=Schedule(4_600, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
-        emotion_gain=1.12,
+        emotion_gain=1.25,
     )
 
 

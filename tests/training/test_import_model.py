@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from indextts.infer_v2 import IndexTTS2
+from indextts.utils.checkpoint import read_safetensors
 from tests.indextts.tiny_model import SAMPLE_RATE
 from tests.training.tiny_run import make_run, open_tiny, tiny_recipe
 from training.data.features import make_features
@@ -54,6 +55,18 @@ def test_weights_come_back_in_half_precision(
             if "mel_head" in key or key == TEXT_TABLE:
                 continue  # the export rules START out, and leaves out what no text has
             torch.testing.assert_close(value, theirs[part][key], atol=1e-3, rtol=2e-3)
+
+
+def test_the_gain_of_emotion_clips_is_taken_back(trained_run: Workspace, tmp_path: Path) -> None:
+    recipe, there = replace(tiny_recipe(), emotion_gain=1.6), Workspace(tmp_path / "run")
+    export_model(trained_run, recipe, tmp_path)
+    take_weights(there, recipe, tmp_path)
+    key, learnt = "emo_layer.weight", load_weights(trained_run, "gpt")["conditioner"]
+    exported = read_safetensors(tmp_path / "gpt.safetensors")
+    torch.testing.assert_close(exported[key].float(), 1.6 * learnt[key], atol=1e-3, rtol=2e-3)
+    taken = load_weights(there, "gpt")["conditioner"]
+    for name in (key, "emo_layer.bias"):
+        torch.testing.assert_close(taken[name], learnt[name], atol=1e-3, rtol=2e-3)
 
 
 def test_the_same_speech_has_the_same_codes(trained_run: Workspace, imported: Workspace) -> None:

@@ -23,7 +23,7 @@ from training.evaluation.synthesis import resynthesize
 from training.loop import chooser
 from training.steps.codec import all_codes
 from training.steps.common import Setting, all_items, load_encoder, semantic_features
-from training.steps.emotion import exaggerated, further
+from training.steps.emotion import EmotionGain
 from training.steps.export import export_model
 from training.steps.gpt import load_gpt
 from training.steps.vocoder import VocoderTask
@@ -100,10 +100,11 @@ def test_an_export_can_move_emotions_further(setting: Setting) -> None:
     clip = torch.randn(1, 40, setting.recipe.sizes.w2v_bert.hidden_size)
     with torch.inference_mode():
         before = conditioner.emotion(clip)[0]
-        conditioner.load_state_dict(exaggerated(conditioner.state_dict(), usual, 1.5))
+        gain = EmotionGain(1.5, usual)
+        conditioner.load_state_dict(gain.conditioner(conditioner.state_dict()))
         after = conditioner.emotion(clip)[0]
     torch.testing.assert_close(after - usual, 1.5 * (before - usual), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(further(before, usual, 1.5), after, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gain.vectors(before), after, rtol=1e-4, atol=1e-5)
 
 
 def test_resynthesis_writes_sound_and_a_list_for_the_scorer(setting: Setting) -> None:

@@ -6,7 +6,10 @@ picture of emotion, and the model card says so.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,6 +21,8 @@ from training.loop import chooser, save_tensors
 from training.steps.common import Setting, semantic_features
 from training.steps.gpt import load_gpt
 
+# In an exported model: what a training that goes on from it must know.
+RECORD = "training.json"
 MANNERS_OF = {
     "happy": ("high", "fast"),
     "angry": ("fast",),
@@ -57,22 +62,49 @@ def make_emotions(setting: Setting) -> None:
     save_tensors(setting.work, "emotions", content)
 
 
-def exaggerated(conditioner: Mapping[str, Tensor], usual: Tensor, gain: float) -> dict[str, Tensor]:
-    """The conditioner's weights with emotion vectors `gain` times as far from the usual one.
+@dataclass(frozen=True, eq=False)
+class EmotionGain:
+    """Emotion vectors `factor` times as far from the usual one.
 
-    The GPT follows an emotion clip less far than the clip goes; this makes up for a part of it.
+    The GPT follows an emotion clip less far than the clip goes; an export makes up for a part of
+    it.  The record that it leaves lets ``import`` take that back, or each export would add its own.
+
+    Attributes:
+        usual: float32 [D].
     """
-    weight, bias = conditioner["emo_layer.weight"], conditioner["emo_layer.bias"]
-    return {
-        **conditioner,
-        "emo_layer.weight": gain * weight,
-        "emo_layer.bias": further(bias, usual, gain),
-    }
+
+    factor: float
+    usual: Tensor
+
+    def conditioner(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The conditioner's weights that give such vectors."""
+        return {
+            **state,
+            "emo_layer.weight": self.factor * state["emo_layer.weight"],
+            "emo_layer.bias": self.vectors(state["emo_layer.bias"]),
+        }
+
+    def vectors(self, vectors: Tensor) -> Tensor:
+        """Vectors [..., D], moved."""
+        return self.usual + self.factor * (vectors - self.usual)
+
+    def undone(self) -> EmotionGain:
+        """What takes this one back."""
+        return replace(self, factor=1 / self.factor)
+
+    def record(self, folder: Path) -> None:
+        """Leave it in an exported model's folder."""
+        content = {"emotion_gain": self.factor, "usual_emotion": self.usual.tolist()}
+        (folder / RECORD).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def further(vectors: Tensor, usual: Tensor, gain: float) -> Tensor:
-    """Vectors [..., D], `gain` times as far from the usual one [D]."""
-    return usual + gain * (vectors - usual)
+def recorded_gain(folder: Path) -> EmotionGain | None:
+    """What was recorded in the folder of an exported model; None where nothing was."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return EmotionGain(content["emotion_gain"], torch.tensor(content["usual_emotion"]))
 
 
 def _examples(setting: Setting, emotion: str, count: int) -> Sequence[Item]:

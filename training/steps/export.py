@@ -2,6 +2,7 @@
 
 config.yaml, bpe.model, phonemes.txt.gz, gpt.safetensors, s2mel.safetensors,
 wav2vec2bert_stats.safetensors, feat1.safetensors, feat2.safetensors, MODEL_CARD.md
+training.json  what ``import`` must know; the engine does not read it
 hf_cache/  the four models that the official release takes from other projects
 """
 
@@ -26,7 +27,7 @@ from training.config import Recipe
 from training.data.corpus import load_cache
 from training.loop import load_weights
 from training.model_card import write_card
-from training.steps.emotion import exaggerated, further
+from training.steps.emotion import EmotionGain
 from training.vocabulary import vocabulary_file
 from training.workspace import Workspace
 
@@ -65,13 +66,13 @@ def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
     _json(cache / "bigvgan" / "config.json", asdict(sizes.bigvgan))
     gpt = _without_start(weights["gpt"]["gpt"], sizes.model.gpt.start_mel_token)
     gpt["text_embedding.weight"] = gpt["text_embedding.weight"][: model.gpt.number_text_tokens + 1]
-    usual, gain = emotions["usual"], recipe.emotion_gain
-    conditioner = exaggerated(weights["gpt"]["conditioner"], usual, gain)
-    _save(gpt | conditioner, folder / "gpt.safetensors")
+    gain = EmotionGain(recipe.emotion_gain, emotions["usual"])
+    gain.record(folder)
+    _save(gpt | gain.conditioner(weights["gpt"]["conditioner"]), folder / "gpt.safetensors")
     _save(weights["s2mel"]["s2mel"], folder / "s2mel.safetensors")
     _save(weights["encoder"]["stats"], folder / "wav2vec2bert_stats.safetensors", torch.float32)
     _save({"feat1": emotions["styles"]}, folder / "feat1.safetensors")
-    _save({"feat2": further(emotions["vectors"], usual, gain)}, folder / "feat2.safetensors")
+    _save({"feat2": gain.vectors(emotions["vectors"])}, folder / "feat2.safetensors")
     _save(weights["encoder"]["encoder"], cache / "w2v-bert-2.0" / "model.safetensors")
     _save(weights["codec"]["codec"], cache / "semantic_codec_model.safetensors")
     _save(weights["style"]["style"], cache / "campplus.safetensors")

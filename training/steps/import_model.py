@@ -28,6 +28,7 @@ from training.config import Recipe
 from training.loop import save_tensors
 from training.nets.trainable import make_trainable
 from training.steps.common import Setting, encode_all, load_encoder
+from training.steps.emotion import recorded_gain
 from training.steps.export import GENERATOR
 from training.steps.style import style_all
 from training.vocabulary import vocabulary_file
@@ -50,6 +51,8 @@ def take_weights(work: Workspace, recipe: Recipe, folder: Path) -> None:
     """
     cache, sizes = folder / "hf_cache", recipe.sizes
     gpt = read_safetensors(folder / "gpt.safetensors")
+    conditioner = _fitted(ReferenceConditioner(sizes.model.gpt), gpt)
+    gain = recorded_gain(folder)
     vocoder = BigVGAN(sizes.bigvgan)
     make_trainable(vocoder)
     generator = read_safetensors(cache / "bigvgan" / GENERATOR)
@@ -76,7 +79,7 @@ def take_weights(work: Workspace, recipe: Recipe, folder: Path) -> None:
         "vocoder": {"vocoder": _fitted(vocoder, generator)},
         "gpt": {
             "gpt": _fitted(SemanticGPT(sizes.model.gpt), gpt),
-            "conditioner": _fitted(ReferenceConditioner(sizes.model.gpt), gpt),
+            "conditioner": gain.undone().conditioner(conditioner) if gain else conditioner,
         },
         "s2mel": {
             "s2mel": _fitted(
