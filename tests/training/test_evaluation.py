@@ -96,6 +96,9 @@ def test_runs_are_gathered_and_the_teacher_stands_beside(tmp_path: Path) -> None
     assert found == kinds.load_report(work, "everyday")
     assert (found["errors"]["en"]["short"], found["runs"]) == (0.5, 2)
     assert (found["ends_inside_a_sound"], found["files"]) == (1, 2)
+    silence = np.zeros(16 * RATE, np.float32)
+    page = kinds.report(work, "page", [run("page", 0, np.concatenate((silence, tone(1.0))))])
+    assert page["ends_inside_a_sound"] == 1  # also where it is longer than any reference clip
     lines = kinds.table(found, kinds.load_report(work, "everyday-teacher"))
     assert "| short | 50.0% |  | 0.0% |  |" in lines
     assert lines[-1] == "1 of 2 files end inside a sound (the teacher: 0 of 1)."
