@@ -80,6 +80,7 @@ class Recipe:
             from speech alone, and a few hundred clips make it forget what thousands taught it.
         emotion_gain: how much further than it was learnt an emotion clip moves the speech away from
             plain speech in the export.
+        pace: of the export, against the speech it was taught; slower is heard better.
     """
 
     sizes: Sizes
@@ -97,6 +98,7 @@ class Recipe:
     latents: bool = False
     hold_conditioner: bool = False
     emotion_gain: float = 1.0
+    pace: float = 1.0
 
 
 def demo_recipe() -> Recipe:
@@ -111,6 +113,7 @@ def demo_recipe() -> Recipe:
         s2mel=Schedule(4_600, 6, 8e-4, 50, average=0.995),
         adversarial_from=100_000,
         emotion_gain=1.25,
+        pace=0.86,
     )
 
 

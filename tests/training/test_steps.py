@@ -107,6 +107,17 @@ def test_an_export_can_move_emotions_further(setting: Setting) -> None:
     torch.testing.assert_close(gain.vectors(before), after, rtol=1e-4, atol=1e-5)
 
 
+def test_an_export_can_speak_slower_than_its_teacher(setting: Setting, tmp_path: Path) -> None:
+    clip = ReferenceAudio(voice(1), SAMPLE_RATE)
+    seconds = {}
+    for pace in (1.0, 0.8):
+        export_model(setting.work, replace(setting.recipe, pace=pace), tmp_path / str(pace))
+        engine = IndexTTS2(tmp_path / str(pace), device="cpu")
+        request = SynthesisRequest("One two tea.", clip, seed=3)
+        seconds[pace] = engine.synthesize(request).audio_seconds
+    assert seconds[0.8] == pytest.approx(seconds[1.0] / 0.8, rel=0.02)
+
+
 def test_resynthesis_writes_sound_and_a_list_for_the_scorer(setting: Setting) -> None:
     listing = resynthesize(setting, 1)
     rows = list(read_rows(listing))

@@ -56,7 +56,7 @@ def export_model(work: Workspace, recipe: Recipe, folder: Path) -> int:
     for name in ("w2v-bert-2.0", "bigvgan"):
         (cache / name).mkdir(parents=True, exist_ok=True)
     sizes = recipe.sizes
-    model = _with_vocabulary(sizes.model, vocabulary_file(work))
+    model = _at_pace(_with_vocabulary(sizes.model, vocabulary_file(work)), recipe.pace)
     shutil.copyfile(vocabulary_file(work), folder / "bpe.model")
     shutil.copyfile(work.lexicon, folder / PHONEME_FILE)
     plain = json.loads(json.dumps(asdict(model)))
@@ -94,6 +94,12 @@ def _with_vocabulary(config: ModelConfig, path: Path) -> ModelConfig:
             "raise text_tokens in training/config.py"
         )
     return replace(config, gpt=replace(config.gpt, number_text_tokens=size))
+
+
+def _at_pace(config: ModelConfig, pace: float) -> ModelConfig:
+    """The configuration with more mel frames for each code where the pace is below 1."""
+    frames = round(config.s2mel.frames_per_code / pace, 3)
+    return replace(config, s2mel=replace(config.s2mel, frames_per_code=frames))
 
 
 def _without_start(state: Mapping[str, Tensor], start: int) -> dict[str, Tensor]:
