@@ -45,13 +45,13 @@ EVERYDAY = {
     "zh_female": "好的。你住在哪里？我们需要纸、剪刀、胶水和铅笔。下课以后，孩子们都跑到湖边，"
     "跳进了冰凉的水里。早上好！您的电话对我们很重要",
 }
-# Share of wrong sounds in the codes, over two draws.
-MOST_MISSPELT = 0.1
+# Share of wrong sounds in the codes, over so many draws; 0.045 and 0.040 when it was exported.
+MOST_MISSPELT, DRAWS = 0.07, range(1, 7)
 # Mean mel distance of four sentences from the teacher's, in nepers: 0.61 when it was exported, 0.62
 # for the model before, 0.9 for another sentence.
 MOST_DISTANT, MOST_LIKE_ANOTHER = 0.64, 0.85
-# Whole texts of one word, and what they may last at most: 1.3 s is a word with silence around it.
-WORDS, LONGEST_WORD = (("Hi", "en_female"), ("5", "en_male"), ("好", "zh_male")), 1.3
+# Whole texts of one word, and what they may last at most: 1.2 s is a word with silence around it.
+WORDS, LONGEST_WORD = (("Hi", "en_female"), ("5", "en_male"), ("好", "zh_male")), 1.2
 # Speech of the teacher has 0.05 to 0.13 s for a phoneme.
 LEAST, MOST = 0.03, 0.21
 
@@ -139,7 +139,7 @@ def test_its_codes_spell_what_people_send(engine: IndexTTS2, voice: str) -> None
     reader, tokenizer = PhonemeReader(lexicon), Tokenizer(MODEL / "bpe.model")
     units = make_units(symbol_names(tokenizer, lexicon.symbols()), demo_recipe().sizes.sounds)
     wrong = total = 0
-    for seed in (1, 2):
+    for seed in DRAWS:
         result = speak(engine, EVERYDAY[voice], voice, seed=seed)
         assert not result.warnings
         for segment in result.segments:
@@ -153,7 +153,7 @@ def test_its_codes_spell_what_people_send(engine: IndexTTS2, voice: str) -> None
 
 @pytest.mark.parametrize(("text", "voice"), WORDS)
 def test_a_single_word_is_followed_by_no_babble(engine: IndexTTS2, text: str, voice: str) -> None:
-    for seed in (1, 2, 3):
+    for seed in DRAWS:
         result = speak(engine, text, voice, seed=seed)
         assert not result.warnings
         assert result.audio_seconds < LONGEST_WORD
