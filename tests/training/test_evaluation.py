@@ -14,7 +14,7 @@ from indextts.utils.audio_file import read_audio, write_wav
 from training.data.teacher import RATE as TEACHER_RATE
 from training.data.teacher import Spoken, Timing
 from training.data.voices import Manner
-from training.evaluation import kinds, spelling, stages, texts
+from training.evaluation import floor, kinds, spelling, stages, texts
 from training.steps.common import Setting
 from training.steps.export import export_model
 from training.workspace import Workspace, append_row, read_rows
@@ -130,6 +130,34 @@ class Speaker:
         ends = tuple((i + 1) / 10 for i in range(count))
         sound = np.resize(tone(0.5), int(seconds * TEACHER_RATE))
         return Spoken(sound, Timing(seconds, 0.0, ends, (110,) * int(seconds * 50)))
+
+
+def test_the_teacher_speaks_a_page_sentence_by_sentence(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    heard = []
+
+    class Listener(Speaker):
+        def speak(self, text: str, language: str, voice: str, manner: Manner) -> Spoken:
+            heard.append(text)
+            return super().speak(text, language, voice, manner)
+
+    work = Workspace(tmp_path)
+    monkeypatch.setattr(floor, "SEEN", {"en": ("af_one",), "zh": ("zf_three",)})
+    monkeypatch.setattr(floor, "make_teacher", lambda *_: Listener(setting))
+    rows = [
+        texts.EvaluationText("en-00", "en", 0, texts.PAGE, "tea now. tea? tea now."),
+        texts.EvaluationText("zh-00", "zh", 0, texts.PAGE, "你好。你好！"),
+        texts.EvaluationText("en-01", "en", 1, "paragraph", "tea now. tea now."),
+    ]
+    listing = floor.speak_floor(work, None, rows, "teacher", 1)
+    clips = set(floor.CLIP_TEXT.values())
+    spoken = ["tea now.", "tea?", "tea now.", "你好。", "你好！", "tea now. tea now."]
+    assert [text for text in heard if text not in clips] == spoken
+    page, _, paragraph = (
+        read_audio(listing.parent / row["audio"]).seconds for row in read_rows(listing)
+    )
+    assert page > paragraph
 
 
 def test_the_stages_speak_the_same_texts(

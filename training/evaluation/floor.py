@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from indextts.stages.text.phonemes import load_phoneme_reader
 from indextts.utils.audio_file import write_wav
 from training.data.teacher import RATE, Teacher
 from training.data.voices import MANNERS, SEEN
-from training.evaluation.texts import EvaluationText
+from training.evaluation.texts import PAGE, EvaluationText
 from training.workspace import Workspace, append_row
 
 # Not among the test sentences; what a reference clip says.
@@ -20,6 +21,9 @@ CLIP_TEXT = {
     "en": "The quick answer is not always the right one, so take your time and think about it.",
     "zh": "快的回答不一定是对的，所以请你慢慢来，好好想一想再说。",
 }
+
+# What follows a closing mark, but for the last one.
+SENTENCE_END = re.compile(r"(?<=[.?!。？！]) *(?=.)")
 
 
 def make_teacher(work: Workspace, voices: Path | None, threads: int) -> Teacher:
@@ -58,15 +62,19 @@ def voice_of(language: str, number: int, voices: Mapping[str, tuple[str, ...]]) 
 def speak_floor(
     work: Workspace, voices: Path | None, texts: Sequence[EvaluationText], folder: str, threads: int
 ) -> Path:
-    """Speak test texts into a folder of the evaluation; returns the list for the scorer."""
+    """Speak test texts into a folder of the evaluation; returns the list for the scorer.
+
+    A page is too long for the teacher and is spoken sentence by sentence.
+    """
     teacher = make_teacher(work, voices, threads)
     listing = work.evaluation / folder / "list.jsonl"
     listing.unlink(missing_ok=True)
     for text in texts:
         voice = voice_of(text.language, text.number, SEEN)
         clip = reference_clip(work, teacher, text.language, voice)
-        sound = _speak(teacher, text.text, text.language, voice)
-        write_wav(listing.parent / f"{text.name}.wav", sound, RATE)
+        parts = SENTENCE_END.split(text.text) if text.kind == PAGE else [text.text]
+        sounds = [_speak(teacher, part, text.language, voice) for part in parts]
+        write_wav(listing.parent / f"{text.name}.wav", np.concatenate(sounds), RATE)
         append_row(listing, listed(text, clip))
     return listing
 

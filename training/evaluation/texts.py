@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from training.steps.texts import LANGUAGES, hand_written
 
-SHORT = "short"
+SHORT, PAGE = "short", "page"
 # What the engine cuts into segments.
-LONG_KINDS = frozenset({"paragraph", "page"})
+LONG_KINDS = frozenset({"paragraph", PAGE})
 
 
 @dataclass(frozen=True)
