@@ -1,3 +1,5 @@
+"""The engine speaks: whole, as a stream, with its options."""
+
 from __future__ import annotations
 
 import logging
@@ -14,46 +16,20 @@ import pytest
 import soundfile as sf
 import torch
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from indextts.errors import (
-    AudioError,
     CancelledError,
     ConfigError,
     DeadlineExceededError,
-    EmotionTextUnavailableError,
-    EmptyGenerationError,
-    ModelFileError,
-    NonFiniteAudioError,
     OutputError,
     RequestError,
-    TextError,
 )
 from indextts.infer_v2 import IndexTTS2
-from indextts.request import Control, Progress, ReferenceAudio, Synthesis, SynthesisRequest
+from indextts.request import Control, Progress, Synthesis
 from indextts.sampling import SamplingChanges, SamplingOptions
-from indextts.stages.decoding.bound import usual_codes
 from indextts.stages.synthesis import begun_until
-from indextts.subtitles import segment_cues
+from tests.indextts.asking import LONG_TEXT, clip, request
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
-
-LONG_TEXT = " ".join(SENTENCES[:2] * 3)
-
-
-def clip(seed: int, seconds: float = 1.0) -> ReferenceAudio:
-    return ReferenceAudio(voice(seed, seconds), SAMPLE_RATE)
-
-
-def request(text: str = SENTENCES[0], speaker: int = 1, **options: object) -> SynthesisRequest:
-    options.setdefault("seed", 7)
-    return SynthesisRequest(text=text, speaker=clip(speaker), **options)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def engine(tiny_model_dir: Path) -> IndexTTS2:
-    return IndexTTS2(tiny_model_dir, device="cpu")
 
 
 def same(a: Synthesis, b: Synthesis) -> bool:
@@ -276,13 +252,6 @@ def test_deadline(engine: IndexTTS2) -> None:
     engine.synthesize(request(), Control(deadline=time.monotonic() + 600))
 
 
-def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
-    result = engine.synthesize(request(sampling=SamplingOptions(max_mel_tokens=5)))
-    assert result.segments[0].truncated
-    assert len(result.segments[0].codes) == 5
-    assert "length bound of 5 codes" in result.warnings[0]
-
-
 def test_speed_changes_the_pace_and_nothing_else(engine: IndexTTS2) -> None:
     usual = request(" ".join(SENTENCES[:2]), sampling=SamplingChanges(max_mel_tokens=20))
     usual = replace(usual, max_text_tokens_per_segment=20)
@@ -298,180 +267,6 @@ def test_speed_changes_the_pace_and_nothing_else(engine: IndexTTS2) -> None:
     for speed in (0.49, 2.01, math.nan):
         with pytest.raises(RequestError, match=r"speed must be 0\.5 to 2"):
             request(speed=speed)
-
-
-def test_a_request_chooses_how_its_text_is_read(engine: IndexTTS2) -> None:
-    assert engine.normalization == "natural"
-    text = "hello world. 5 dogs"
-    spoken = {
-        name: [s.spoken_text for s in engine.synthesize(request(text, normalization=name)).segments]
-        for name in (None, "natural", "reference")
-    }
-    assert spoken[None] == spoken["natural"] == ["hello world. five dogs"]
-    assert spoken["reference"] == ["HELLO WORLD. FIVE DOGS"]
-    with pytest.raises(RequestError, match="normalization must be one of"):
-        request(text, normalization="other")
-
-
-SILENT = st.lists(st.integers(0, 1500), min_size=1, max_size=2)
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.lists(st.tuples(SILENT, st.sampled_from(SENTENCES[:3])), min_size=1, max_size=3), SILENT)
-def test_pauses_of_the_text_are_exact(
-    engine: IndexTTS2, parts: list[tuple[list[int], str]], behind: list[int]
-) -> None:
-    def marks(lengths: list[int]) -> str:
-        return " ".join(f"[pause {n}ms]" for n in lengths)
-
-    text = " ".join(f"{marks(lengths)} {words}" for lengths, words in parts) + marks(behind)
-    result = engine.synthesize(request(text, sampling=SamplingChanges(max_mel_tokens=8)))
-    assert [s.text for s in result.segments] == [words for _, words in parts]
-    begin = 0
-    asked = [SAMPLE_RATE * sum(n) // 1000 for n in (*(n for n, _ in parts), behind)]
-    for segment, silence, cue in zip(
-        result.segments, asked, segment_cues(result.segments), strict=False
-    ):
-        assert not result.waveform[begin : begin + silence].any()
-        begin += silence
-        end = begin + len(segment.waveform)
-        assert np.array_equal(result.waveform[begin:end], segment.waveform)
-        assert (cue.start, cue.end) == (begin / SAMPLE_RATE, end / SAMPLE_RATE)
-        begin = end
-    assert not result.waveform[begin:].any()
-    assert len(result.waveform) == begin + asked[-1]
-
-
-def test_pauses_are_told_and_bounded(engine: IndexTTS2) -> None:
-    short = SamplingChanges(max_mel_tokens=4)
-    text = "hello.\n\nworld [pause] [pause 100ms] fox"
-    for interval, between in ((0, 500), (900, 900)):
-        result = engine.synthesize(request(text, interval_silence=interval, sampling=short))
-        expected = [SAMPLE_RATE * n // 1000 for n in (between, 100, 0)]
-        assert [s.pause for s in result.segments] == expected
-        assert result.warnings[0].startswith("[pause] is not understood as a pause")
-    plain = engine.synthesize(request(text, pauses=False, sampling=short))
-    assert [s.pause for s in plain.segments] == [0]
-    with pytest.raises(TextError, match="A pause may last 10 s at most"):
-        engine.synthesize(request("hello [pause 11s]"))
-    with pytest.raises(RequestError, match=r"come to 130 s; at most 120 s .* or shorter pauses"):
-        engine.synthesize(request("hello" + " [pause 10s]" * 13, max_audio_seconds=500.0))
-
-
-def test_a_wrong_normalization_of_the_engine_is_named(tiny_model_dir: Path) -> None:
-    with pytest.raises(ConfigError, match="normalization: 'other' is none of natural"):
-        IndexTTS2(tiny_model_dir, device="cpu", normalization="other")
-
-
-def test_a_checkpoint_says_how_its_texts_are_cut(tiny_model_dir: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(tiny_model_dir, folder)
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    config["segmentation"] = {"every_sentence": True, "closing_mark": True}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    cutting = IndexTTS2(folder, device="cpu")
-    result = cutting.synthesize(request("hello. how are you? fine"))
-    assert [s.spoken_text for s in result.segments] == ["hello.", "how are you?", "fine."]
-
-
-def usual_seconds(engine: IndexTTS2, asked: SynthesisRequest) -> float:
-    segments = engine.networks.text.segments(asked.text, asked.max_text_tokens_per_segment).segments
-    gpt = engine.networks.config.gpt
-    return sum(usual_codes(gpt, len(segment.ids)) for segment in segments) / 50
-
-
-def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> None:
-    seen: list[Progress] = []
-    long = request(
-        LONG_TEXT,
-        max_text_tokens_per_segment=20,
-        interval_silence=10_000,
-        max_audio_seconds=30.0,
-    )
-    with pytest.raises(RequestError, match="pauses are more than the 30 s"):
-        engine.synthesize(long, Control(progress=seen.append))
-    silent = replace(
-        long, text=LONG_TEXT * 8, max_text_tokens_per_segment=10, max_audio_seconds=3600.0
-    )
-    with pytest.raises(RequestError, match="take a smaller interval_silence"):
-        engine.synthesize(silent, Control(progress=seen.append))
-    assert seen == []
-    engine.synthesize(replace(long, interval_silence=200))
-    # Slow speech lasts longer, fast speech less.
-    spoken = replace(long, interval_silence=0, max_audio_seconds=None)
-    seconds = usual_seconds(engine, spoken)
-    for speed, bound in ((0.5, 2.0 * seconds), (2.0, 0.5 * seconds)):
-        engine.synthesize(replace(spoken, speed=speed, max_audio_seconds=1.01 * bound))
-        with pytest.raises(RequestError, match="can be spoken in one request"):
-            engine.synthesize(replace(spoken, speed=speed, max_audio_seconds=0.99 * bound))
-
-
-def test_too_short_a_segment_is_made_again_and_reported(
-    engine: IndexTTS2, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A draw that stops by itself: most of this random model's run to their bound.
-    made = (engine.synthesize(request(seed=seed)) for seed in range(40))
-    plain = next(one for one in made if not one.segments[0].truncated)
-    again = request(seed=plain.seed)
-    codes = plain.segments[0].codes
-    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: len(codes))
-    assert engine.synthesize(again).segments[0].codes.tolist() == codes.tolist()
-    monkeypatch.setattr("indextts.stages.synthesis.code_minimum", lambda *_: 10_000)
-    (second,) = engine.synthesize(again).segments
-    assert len(second.codes) >= len(codes)
-    if not second.truncated:
-        assert "words may be missing" in engine.synthesize(again).warnings[0]
-
-
-def test_unknown_characters_are_reported(engine: IndexTTS2) -> None:
-    result = engine.synthesize(request("Hello 龘 test."))
-    assert any("龘" in warning for warning in result.warnings)
-
-
-@pytest.mark.parametrize("text", ["", "   ", "...!?", "\n\t", "😀😀"])
-def test_nothing_to_speak(engine: IndexTTS2, text: str) -> None:
-    with pytest.raises(TextError):
-        engine.synthesize(request(text))
-
-
-def test_bad_clips_and_options(engine: IndexTTS2) -> None:
-    silent = ReferenceAudio(np.zeros(SAMPLE_RATE, np.float32), SAMPLE_RATE)
-    with pytest.raises(AudioError, match="silent") as caught:
-        engine.synthesize(SynthesisRequest("Hello.", silent))
-    assert caught.value.clip == "speaker"
-    with pytest.raises(AudioError, match="silent") as caught:
-        engine.synthesize(request(emotion=silent))
-    assert caught.value.clip == "emotion"
-    with pytest.raises(AudioError, match=r"at least 0\.1 s"):
-        engine.synthesize(SynthesisRequest("Hello.", clip(1, 0.05)))
-    with pytest.raises(EmotionTextUnavailableError):
-        engine.synthesize(request(emo_text="happy"))
-    with pytest.raises(RequestError, match="only one"):
-        request(emotion=clip(2), emo_vector=(0.1,) * 8)
-    with pytest.raises(RequestError, match="8 numbers"):
-        request(emo_vector=(0.1,))
-    with pytest.raises(RequestError, match="num_beams"):
-        SamplingOptions(num_beams=0)
-
-
-def test_non_finite_audio_is_never_handed_out(
-    tiny_model_dir: Path,
-) -> None:
-    engine = IndexTTS2(tiny_model_dir, device="cpu")
-    bias = engine.networks.vocoder._model.conv_pre.bias
-    with torch.no_grad():
-        bias.copy_(torch.full_like(bias, torch.nan))
-    with pytest.raises(NonFiniteAudioError):
-        engine.synthesize(request())
-
-
-def test_a_model_that_says_nothing_is_an_error(tiny_model_dir: Path) -> None:
-    engine = IndexTTS2(tiny_model_dir, device="cpu")
-    gpt = engine.networks.gpt
-    with torch.no_grad():
-        gpt.mel_head.bias[gpt.config.stop_mel_token] = 1e6
-    with pytest.raises(EmptyGenerationError, match="segment 1 of 1"):
-        engine.synthesize(request())
 
 
 def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) -> None:
@@ -497,68 +292,6 @@ def test_infer_takes_the_reference_arguments(engine: IndexTTS2, tmp_path: Path) 
     vector = engine.infer(path, SENTENCES[0], emo_audio_prompt=path, emo_vector=[0.1] * 8, seed=3)
     plain = engine.infer(path, SENTENCES[0], emo_vector=[0.1] * 8, seed=3)
     assert np.array_equal(vector[1], plain[1])  # type: ignore[arg-type]
-
-
-def test_infer_makes_pauses_unless_they_are_text(engine: IndexTTS2, tmp_path: Path) -> None:
-    path = tmp_path / "voice.wav"
-    sf.write(path, voice(1), SAMPLE_RATE)
-    text = f"[pause 700ms] {SENTENCES[0]}"
-
-    def spoken(text: str, pauses: bool) -> NDArray[np.int16]:
-        made = engine.infer(path, text, seed=3, pauses=pauses)
-        assert isinstance(made, tuple)
-        return made[1]
-
-    lead = 7 * SAMPLE_RATE // 10
-    led = spoken(text, True)
-    assert not led[:lead].any()
-    assert np.array_equal(led[lead:], spoken(SENTENCES[0], True))
-    assert spoken(text, False)[:lead].any()
-
-
-FILES = [
-    "config.yaml",
-    "bpe.model",
-    "gpt.pth",
-    "s2mel.pth",
-    "feat1.pt",
-    "wav2vec2bert_stats.pt",
-    "hf_cache/w2v-bert-2.0/model.safetensors",
-    "hf_cache/semantic_codec_model.safetensors",
-    "hf_cache/campplus_cn_common.bin",
-    "hf_cache/bigvgan/config.json",
-    "hf_cache/bigvgan/bigvgan_generator.pt",
-]
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
-def test_a_wrong_file_is_named(
-    tiny_model_dir: Path, tmp_path: Path, name: str, damage: str
-) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(tiny_model_dir, folder)
-    path = folder / name
-    if damage == "missing":
-        path.unlink()
-    elif damage == "truncated":
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    elif path.suffix in (".pth", ".pt", ".bin"):
-        torch.save({"other": torch.zeros(3)}, path)
-    else:
-        path.write_bytes(b"foreign: [content]\n")
-    with pytest.raises((ModelFileError, ConfigError)) as caught:
-        IndexTTS2(folder, device="cpu")
-    assert Path(name).name in str(caught.value)
-
-
-def test_devices_and_precisions_that_are_not_there(tiny_model_dir: Path) -> None:
-    with pytest.raises(ConfigError, match="no device"):
-        IndexTTS2(tiny_model_dir, device="gpu")
-    with pytest.raises(ConfigError, match="none of auto"):
-        IndexTTS2(tiny_model_dir, device="cpu", precision="fp8")
-    with pytest.raises(ConfigError, match="needs a GPU"):
-        IndexTTS2(tiny_model_dir, device="cpu", precision="fp16")
 
 
 def test_bf16_speaks(tiny_model_dir: Path) -> None:

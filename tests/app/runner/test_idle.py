@@ -19,7 +19,7 @@ from app.runner.idle import IdlePolicy
 from app.runner.runner import EXIT_FAILED, InferenceRunner
 from indextts.errors import ModelFileError
 from tests.app.conftest import wait_until
-from tests.app.runner.test_runner import POLICY, VOICE, Later, Outcome, Recorder
+from tests.app.runner.bench import POLICY, VOICE, Later, Outcome, Recorder
 from tests.app.stand_in_engine import OutOfMemoryError, StandInEngine
 
 IDLE = 600.0
