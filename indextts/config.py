@@ -234,6 +234,12 @@ class S2MelConfig:
     # Of the standard normal noise that sampling starts from (the temperature of Popov et al. 2021).
     noise_scale: float = 1.0
 
+    @property
+    def seconds_per_code(self) -> float:
+        """How long a code is heard at the usual pace; the reference's are 50 a second."""
+        mel = self.preprocess_params
+        return self.frames_per_code * mel.spect_params.hop_length / mel.sr
+
     def __post_init__(self) -> None:
         require_value(self.dit_type, "DiT", "s2mel.dit_type")
         if self.wavenet.hidden_dim != self.DiT.hidden_dim:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.runner.channel import Completed, JobEvent
 from app.runner.clock import Clock
 from app.runner.errors import QueueFullError, QueueTimeoutError
 from app.runner.job import Job, Seat
-from app.runner.work import Pace
+from app.runner.work import Pace, Throughput
 
 MAX_RETRY_SECONDS = 120
 
@@ -34,19 +35,27 @@ class Admission:
         queue_size: requests that may be in behind the first.
         queue_seconds: longest wait that a request is let in for.
         clock: by which it waits and measures.
+        room: how many jobs the engine works on at once.
     """
 
-    def __init__(self, queue_size: int, queue_seconds: float, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        queue_size: int,
+        queue_seconds: float,
+        clock: Clock | None = None,
+        room: Callable[[], int] = lambda: 1,
+    ) -> None:
         self._queue_size = queue_size
         self._queue_seconds = queue_seconds
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: set[Job] = set()
-        self._seats = 0
-        self._work = 0.0
+        # The work of every seat, in the order in which they were taken.
+        self._seats: dict[object, float] = {}
+        self._room = room
         self._pace = Pace()
+        self._throughput = Throughput()
         self._busy_since: float | None = None
-        self._mean_rtf: float | None = None
         self._closed = False
         self._clock = clock or Clock()
         self._called = False
@@ -56,12 +65,11 @@ class Admission:
     def require_seat(self, work: float, deadline: float) -> None:
         """Raise what :meth:`take_seat` would raise now, and take nothing."""
         with self._changed:
-            if self._seats == 0:
+            if not self._seats:
                 return
-            wait = self._wait_seconds()
-            if self._seats > self._queue_size or wait > self._queue_seconds:
+            if len(self._seats) > self._queue_size or self._wait_seconds() > self._queue_seconds:
                 raise QueueFullError(self._retry_after())
-            needed = wait + self._pace.value * work
+            needed = self._seconds_for(self._seats.values()) + self._pace.value * work
             if self._clock.now() + needed > deadline:
                 raise QueueTimeoutError(self._retry_after())
 
@@ -84,15 +92,13 @@ class Admission:
         """
         with self._changed:
             self.require_seat(work, deadline)
-            self._seats += 1
-            self._work += work
-        return Seat(lambda: self._free_seat(work))
+            seat = object()
+            self._seats[seat] = work
+        return Seat(lambda: self._free_seat(seat))
 
-    def _free_seat(self, work: float) -> None:
+    def _free_seat(self, seat: object) -> None:
         with self._changed:
-            self._seats -= 1
-            # Sums of floats leave crumbs.
-            self._work = self._work - work if self._seats else 0.0
+            del self._seats[seat]
 
     def add(self, job: Job) -> bool:
         """Queue a job for the engine; False when nobody will take it any more."""
@@ -162,11 +168,9 @@ class Admission:
             self._running.discard(job)
             if isinstance(last, Completed):
                 # Busy time rather than the job's own: it holds however many run at once.
-                self._pace.add(now - (self._busy_since or now), job.work)
-                if last.audio_seconds > 0:
-                    rtf = last.inference_seconds / last.audio_seconds
-                    known = rtf if self._mean_rtf is None else self._mean_rtf
-                    self._mean_rtf = known + 0.2 * (rtf - known)
+                busy = now - (self._busy_since or now)
+                self._pace.add(busy, job.work)
+                self._throughput.add(busy, last.audio_seconds)
             self._busy_since = now if self._running else None
 
     # -- for everybody -------------------------------------------------------------------
@@ -193,10 +197,10 @@ class Admission:
         with self._changed:
             return tuple(self._running)
 
-    def mean_rtf(self) -> float | None:
-        """Seconds of work for a second of sound, of late; None before the first request."""
+    def throughput(self) -> float:
+        """Seconds of sound that the engine makes in a second, of late."""
         with self._changed:
-            return self._mean_rtf
+            return self._throughput.value
 
     def counts(self) -> QueueCounts:
         with self._changed:
@@ -205,11 +209,19 @@ class Admission:
             )
 
     def _wait_seconds(self) -> float:
-        """About how long the engine needs for all who have a seat."""
+        """About how long it takes until the engine has room for another job.
+
+        The first jobs end first: each gets a like share of the steps.
+        """
+        works = tuple(self._seats.values())
+        return self._seconds_for(works[: max(0, len(works) - self._room() + 1)])
+
+    def _seconds_for(self, works: Iterable[float]) -> float:
+        """About how long the engine needs for the first of those who have a seat."""
         pace = self._pace.value
         begun = sum(job.work for job in self._running)
         spent = 0.0 if self._busy_since is None else self._clock.now() - self._busy_since
-        return max(0.0, pace * self._work - min(spent, pace * begun))
+        return max(0.0, pace * sum(works) - min(spent, pace * begun))
 
     def _retry_after(self) -> int:
         return max(1, min(MAX_RETRY_SECONDS, round(self._wait_seconds() / 2)))

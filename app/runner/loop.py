@@ -97,7 +97,7 @@ class ServingLoop:
 
     def _take_in(self) -> bool:
         """Let jobs in that the engine has room for; False once the queue is closed."""
-        while len(self._attempts) < self._room():
+        while len(self._attempts) < self._state.room:
             if not self._attempts:
                 self._wait_for_work()
             job = self._admission.next()
@@ -106,11 +106,6 @@ class ServingLoop:
             with use_request_id(job.request_id):
                 self._begin(Attempt(job))
         return not self._admission.closed
-
-    def _room(self) -> int:
-        """How many jobs may run at once: each has one segment of the model's steps at least."""
-        engine = self._state.engine
-        return 1 if engine is None else engine.facts.max_batch or 1
 
     def _begin(self, attempt: Attempt) -> None:
         """Submit a job, unless nobody waits for it any more."""

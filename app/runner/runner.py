@@ -7,7 +7,6 @@ A request thread takes a seat, submits a job and reads its events.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -78,8 +77,10 @@ class InferenceRunner:
         self._exit_process = exit_process
         self._observer = observer
         self._telling = threading.Lock()
-        self._admission = Admission(policy.queue_size, policy.queue_seconds, clock)
         self._state = ModelState(refuses_waking=policy.idle.refuses)
+        self._admission = Admission(
+            policy.queue_size, policy.queue_seconds, clock, lambda: self._state.room
+        )
         self._loader = Loader(
             load,
             self._state,
@@ -187,8 +188,7 @@ class InferenceRunner:
 
     def reachable_seconds(self, deadline: float) -> float:
         """About how much sound can be made until `deadline`, as fast as the engine was of late."""
-        rtf = self._admission.mean_rtf()
-        return math.inf if rtf is None else max(0.0, deadline - time.monotonic()) / rtf
+        return max(0.0, deadline - time.monotonic()) * self._admission.throughput()
 
     def status(self) -> RunnerStatus:
         """What /health shows."""

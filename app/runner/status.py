@@ -26,7 +26,7 @@ class RunnerStatus:
         reason: why the status is not healthy.
         fallback: what the service had to give up to go on.
         queue_length: requests waiting for the engine.
-        expected_wait: seconds that a new request would about wait.
+        expected_wait: seconds that a new request would about wait until it is begun.
         jobs_running: requests that the engine works on.
         uptime: seconds since the worker started.
         facts: about the model that is loaded, or was before it was unloaded.
@@ -123,6 +123,12 @@ class ModelState:
         """For the engine thread alone."""
         with self._lock:
             return self._engine
+
+    @property
+    def room(self) -> int:
+        """How many jobs may run at once: each has one segment of the model's steps at least."""
+        with self._lock:
+            return 1 if self._engine is None else self._engine.facts.max_batch or 1
 
     @property
     def failed(self) -> bool:

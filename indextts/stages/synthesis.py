@@ -24,7 +24,6 @@ from indextts.request import (
 from indextts.stages.clock import StageClock
 from indextts.stages.conditioning import merge_emotion
 from indextts.stages.decoding.bound import (
-    CODES_PER_SECOND,
     code_limit,
     code_minimum,
     usual_codes,
@@ -221,9 +220,9 @@ class SynthesisRun:
             return
         segments = text.segments
         pauses = sum(self._silences) / 1000
-        gpt = self._networks.config.gpt
-        codes = sum(usual_codes(gpt, len(segment.ids)) for segment in segments)
-        speech = codes / CODES_PER_SECOND / self.request.speed
+        config = self._networks.config
+        codes = sum(usual_codes(config.gpt, len(segment.ids)) for segment in segments)
+        speech = codes * config.s2mel.seconds_per_code / self.request.speed
         if pauses > MAX_PAUSE_SECONDS:
             raise RequestError(
                 f"the pauses of {len(segments)} segments come to {pauses:.0f} s; at most "

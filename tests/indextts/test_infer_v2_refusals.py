@@ -36,8 +36,10 @@ def test_the_length_bound_is_reported(engine: IndexTTS2) -> None:
 
 def usual_seconds(engine: IndexTTS2, asked: SynthesisRequest) -> float:
     segments = engine.networks.text.segments(asked.text, asked.max_text_tokens_per_segment).segments
-    gpt = engine.networks.config.gpt
-    return sum(usual_codes(gpt, len(segment.ids)) for segment in segments) / 50
+    config = engine.networks.config
+    codes = sum(usual_codes(config.gpt, len(segment.ids)) for segment in segments)
+    mel = config.s2mel.preprocess_params
+    return codes * config.s2mel.frames_per_code * mel.spect_params.hop_length / mel.sr
 
 
 def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> None:

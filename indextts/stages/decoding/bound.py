@@ -6,8 +6,6 @@ import math
 
 from indextts.config import GPTConfig
 
-# The speech encoder hears 50 frames a second, each of which is a code (codec_and_speaker.md).
-CODES_PER_SECOND = 50.0
 # A model is allowed this many times the codes that a text takes at the very least.
 _SPREAD = 9.0
 # A word or two may be said in no time.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -29,11 +31,13 @@ class StandingClock(Clock):
         return self.time
 
 
-def admission_of(*, queue_seconds: float = 60.0, clock: StandingClock | None = None) -> Admission:
-    return Admission(32, queue_seconds, clock or StandingClock())
+def admission_of(
+    *, queue_seconds: float = 60.0, clock: StandingClock | None = None, room: int = 1
+) -> Admission:
+    return Admission(32, queue_seconds, clock or StandingClock(), lambda: room)
 
 
-def completed(seconds: float) -> Completed:
+def completed(seconds: float, sound: float = 1.0) -> Completed:
     return Completed(
         seed=0,
         quality="exact",
@@ -41,7 +45,7 @@ def completed(seconds: float) -> Completed:
         stages=StageSeconds(),
         queue_seconds=0.0,
         inference_seconds=seconds,
-        audio_seconds=1.0,
+        audio_seconds=sound,
     )
 
 
@@ -137,6 +141,53 @@ def test_what_has_been_done_of_the_running_job_is_not_waited_for() -> None:
     assert admission.counts().wait_seconds == pytest.approx(1.5)
     clock.time += 9.0  # longer than was guessed: nobody knows how much is left
     assert admission.counts().wait_seconds == 0.0
+
+
+def test_the_wait_ends_where_there_is_room() -> None:
+    admission = admission_of(room=4)
+    seats = []
+    for expected in (0.0, 0.0, 0.0, 0.0, 2.0, 4.0):  # of a sentence alone, 2 s
+        assert admission.counts().wait_seconds == pytest.approx(expected)
+        seats.append(admission.take_seat(WORK, FAR))
+    # All who are before it, and its own: only then it has been spoken.
+    with pytest.raises(QueueTimeoutError):
+        admission.require_seat(WORK, NOW + 13.0)
+    admission.require_seat(WORK, NOW + 15.0)
+    seats.pop(0).leave()
+    assert admission.counts().wait_seconds == pytest.approx(4.0)
+
+
+def test_short_requests_say_little_about_long_ones() -> None:
+    clock = StandingClock()
+    admission = admission_of(clock=clock)
+    assert admission.throughput() == math.inf
+
+    def work_through(seconds: float, sound: float) -> None:
+        job = job_of(admission)
+        admission.next()
+        clock.time += seconds
+        admission.done(job, completed(seconds, sound))
+
+    work_through(1.0, 0.5)
+    assert admission.throughput() == math.inf
+    work_through(60.0, 300.0)
+    for _ in range(64):
+        work_through(0.3, 0.5)
+    assert admission.throughput() > 3.0
+    for _ in range(4):  # it has moved to the CPU
+        work_through(60.0, 10.0)
+    assert admission.throughput() < 0.3
+
+
+def test_jobs_that_run_together_count_once() -> None:
+    clock = StandingClock()
+    admission = admission_of(clock=clock, room=2)
+    jobs = [job_of(admission), job_of(admission)]
+    assert [admission.next(), admission.next()] == jobs
+    for job in jobs:
+        clock.time += 5.0
+        admission.done(job, completed(clock.time - NOW, 20.0))
+    assert admission.throughput() == pytest.approx(4.0)
 
 
 def test_left_seats_leave_no_crumbs() -> None:
