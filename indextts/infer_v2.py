@@ -291,7 +291,9 @@ class IndexTTS2(OriginalCall):
         return Speaking(*self._run(request, control), self.sample_rate)
 
     def tick(self) -> bool:
-        """One round of work for everything that was submitted; False where nothing is left."""
+        """One round of work for everything that was submitted; False where there was nothing to do,
+        so what every round has made can be taken behind it.
+        """
         return self._lines.work()
 
     def stats(self) -> WorkStats:

@@ -133,9 +133,10 @@ class Lines:
             ) from failure
 
     def work(self) -> bool:
-        """One round of every line; False where nothing is left to do."""
+        """One round of every line; False where there was nothing to do."""
+        busy = any(line.scheduler.busy for line in self._built())
         self._turns.work()
-        return any(line.scheduler.busy for line in self._built())
+        return busy
 
     def stats(self) -> WorkStats:
         """Of all lines together."""

@@ -179,6 +179,18 @@ def test_a_long_text_starves_nobody_and_streams_come_first(
     assert len(first.take()) > 8
 
 
+def test_every_sound_can_be_taken_behind_its_round(
+    engine: IndexTTS2, alone: Alone, clips: list[ReferenceAudio]
+) -> None:
+    numbers = (0, 3)
+    speaking = [engine.submit(request(clips, number)) for number in numbers]
+    taken: list[int] = []
+    while engine.tick():
+        taken += [len(one.take()) for one in speaking]
+    assert sum(taken) == sum(len(alone(number)) for number in numbers)
+    assert engine.tick() is False
+
+
 def test_an_abandoned_stream_leaves_nothing(engine: IndexTTS2, clips: list[ReferenceAudio]) -> None:
     stream = engine.stream(request(clips, 2))
     next(stream)
