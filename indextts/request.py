@@ -242,7 +242,8 @@ class SegmentAudio:
     Attributes:
         index: position among `count` segments.
         text: the stretch of the request's text that is spoken; in the reference's reading, which
-            does not know it, the segment's text pieces, joined.
+            does not know it, the words.  A long number or address that is spoken in several
+            segments stands in each.
         text_tokens: number of text tokens.
         codes: int64 [n], the semantic codes.
         waveform: float32 [samples], full scale is 1.0, without pauses.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Literal, Protocol
 
 from indextts.request import SegmentAudio
@@ -39,7 +40,7 @@ def segment_cues(segments: Iterable[SegmentAudio]) -> Iterator[SegmentCue]:
         rate = segment.sample_rate
         begin += segment.lead
         end = begin + len(segment.waveform)
-        yield SegmentCue(segment.spoken_text or segment.text, begin / rate, end / rate)
+        yield SegmentCue(segment.text, begin / rate, end / rate)
         begin = end + segment.pause
 
 
@@ -49,8 +50,9 @@ def subtitles(cues: Iterable[Cue], format: SubtitleFormat) -> str:
     blocks = []
     for number, cue in enumerate(cues, start=1):
         span = f"{_clock(cue.start, comma)} --> {_clock(cue.end, comma)}"
-        # A blank line would end the cue; "-->" would begin another in WebVTT.
-        text = " ".join(cue.text.split()).replace("-->", "→")
+        # A blank line would end the cue.
+        text = " ".join(cue.text.split())
+        text = text.replace("-->", "→") if format == "srt" else escape(text, quote=False)
         blocks.append(f"{number}\n{span}\n{text}\n")
     head = "" if format == "srt" else "WEBVTT\n\n"
     return head + "\n".join(blocks)

@@ -313,9 +313,10 @@ class SynthesisRun:
             )
 
     def _written(self, segment: Segment) -> str:
-        """The stretch of the request's text that a segment speaks, where that is known."""
+        """The stretch of the request's text that a segment speaks, or the words, where that is not
+        known."""
         if segment.source is None:
-            return segment.text
+            return segment.spoken_text or segment.text
         return self.request.text[slice(*segment.source)].strip()
 
 

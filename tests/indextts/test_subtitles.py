@@ -24,8 +24,13 @@ def test_srt() -> None:
 def test_vtt() -> None:
     assert subtitles(CUES, "vtt") == (
         "WEBVTT\n\n1\n00:00:00.000 --> 00:00:01.234\nGood morning.\n\n"
-        "2\n01:00:00.000 --> 01:01:01.500\n你好 → again\n"
+        "2\n01:00:00.000 --> 01:01:01.500\n你好 --&gt; again\n"
     )
+
+
+def test_marks_of_webvtt_are_shown_and_not_obeyed() -> None:
+    text = subtitles([cue("If 3 < 5 & x > 2, use <div>.", 0.0, 1.0)], "vtt")
+    assert text.splitlines()[-1] == "If 3 &lt; 5 &amp; x &gt; 2, use &lt;div&gt;."
 
 
 def test_nothing() -> None:
@@ -33,22 +38,22 @@ def test_nothing() -> None:
 
 
 def test_segments_have_pauses_between_them() -> None:
-    def segment(index: int, samples: int, spoken: str, lead: int = 0) -> SegmentAudio:
+    def segment(index: int, samples: int, text: str, lead: int = 0) -> SegmentAudio:
         return SegmentAudio(
             index=index,
             count=2,
-            text="PIECES",
+            text=text,
             text_tokens=1,
             codes=np.zeros(1, np.int64),
             waveform=np.zeros(samples, np.float32),
             sample_rate=100,
             pause=20,
             truncated=False,
-            spoken_text=spoken,
+            spoken_text="five dollars",
             lead=lead,
         )
 
-    cues = list(segment_cues((segment(0, 150, "Spoken."), segment(1, 50, ""))))
-    assert cues == [SegmentCue("Spoken.", 0.0, 1.5), SegmentCue("PIECES", 1.7, 2.2)]
-    late = list(segment_cues((segment(0, 150, "Spoken.", lead=30), segment(1, 50, ""))))
-    assert late == [SegmentCue("Spoken.", 0.3, 1.8), SegmentCue("PIECES", 2.0, 2.5)]
+    cues = list(segment_cues((segment(0, 150, "$5"), segment(1, 50, "Now."))))
+    assert cues == [SegmentCue("$5", 0.0, 1.5), SegmentCue("Now.", 1.7, 2.2)]
+    late = list(segment_cues((segment(0, 150, "$5", lead=30), segment(1, 50, "Now."))))
+    assert late == [SegmentCue("$5", 0.3, 1.8), SegmentCue("Now.", 2.0, 2.5)]

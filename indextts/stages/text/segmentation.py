@@ -109,9 +109,7 @@ class Segmenter:
         if len(atom.text) < 2 or self._measure(atom.text) + self._joint <= limit:
             yield atom
             return
-        half = len(atom.text) // 2
-        blank = atom.text.rfind(" ", 1, half)
-        cut = half if blank < 0 else blank
+        cut = _middle(atom.text)
         for begin, end in ((0, cut), (cut, len(atom.text))):
             yield from self._short(_slice(atom, begin, end), limit)
 
@@ -211,11 +209,27 @@ def _atoms(spans: Iterable[Span]) -> Iterator[Span]:
 
 
 def _slice(span: Span, begin: int, end: int) -> Span:
-    """A part of a span.  Where it is no copy of its source, the first part stands for all."""
+    """A part of a span.  Where it is no copy of its source, each part stands for all of that."""
     text = span.text[begin:end]
-    if len(span.text) == span.end - span.begin:
+    if span.kind is not Kind.READING and len(span.text) == span.end - span.begin:
         return Span(text, span.begin + begin, span.begin + end, span.kind)
-    return Span(text, span.begin if begin == 0 else span.end, span.end, span.kind)
+    return Span(text, span.begin, span.end, span.kind)
+
+
+def _middle(text: str) -> int:
+    """Where a word or reading is best halved: at a blank, and rather in front of an "and" than
+    behind it.
+    """
+    half = len(text) // 2
+
+    def cost(place: int) -> float:
+        if text.endswith(" and", 0, place):
+            return 2.0 * len(text)
+        near = abs(place - half)
+        return near - half / 2 if text.startswith(" and ", place) else near
+
+    blanks = (match.start() + 1 for match in re.finditer(" ", text[1:-1]))
+    return min(blanks, key=cost, default=half)
 
 
 def spoken_text(spans: Iterable[Span]) -> str:

@@ -139,3 +139,39 @@ def test_bounds_and_nothing_is_lost(
     assert letters == "".join(c for span in spans for c in span.text if c.isalnum())
     places = [place for segment in segments for place in (segment.begin, segment.end)]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("front", "reading", "limit"),
+    [
+        ("It costs", "$987,654,321,987,654.32", 8),
+        ("See", "https://example.com/a?b=c&d=e#f", 6),
+        ("Call", "2001:0db8:85a3:0000:0000:8a2e:0370:7334", 7),
+        ("Pay", "$1,000,000,000,001", 3),
+    ],
+)
+def test_each_part_of_a_long_reading_stands_for_all_of_it(
+    reader: NaturalReader, front: str, reading: str, limit: int
+) -> None:
+    text = f"{front} {reading} now."
+    spans = reader.read(text, never)
+    segments = Segmenter(size, SegmentationConfig()).split(spans, limit, 0, never)
+    written = [text[segment.begin : segment.end].strip() for segment in segments]
+    assert sum(reading in part for part in written) > 1
+    # None is without words, and none has half of the reading.
+    assert all(reading in part or part in (front, "now.") for part in written), written
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "first"),
+    [
+        ("It costs €1,234.56 today.", 9, "It costs one thousand two hundred"),
+        ("It is $12,345.67.", 8, "It is twelve thousand three hundred"),
+    ],
+)
+def test_a_long_number_is_cut_in_front_of_an_and(
+    reader: NaturalReader, text: str, limit: int, first: str
+) -> None:
+    segments = cut(reader, text, limit)
+    assert segments[0] == first
+    assert not any(segment.endswith(" and") for segment in segments)
