@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from flask import Request
 from marshmallow import fields
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.routes.schemas import SpeechRequest
-from app.web.errors import validation_failed
+from app.web.errors import unsupported_type, validation_failed
 
 FILE_FIELDS = ("spk_audio", "emo_audio")
 UPLOADED = "(file)"
@@ -23,6 +24,14 @@ MAX_STRUCTURE = 1000
 MAX_NAME_LENGTH = 64
 
 Uploads = dict[str, bytes]
+
+
+class UnreadableJSONError(ValueError):
+    """This is no JSON, or none that can be read; the message says why."""
+
+
+class LongNumberError(UnreadableJSONError):
+    """A number has more digits than are read."""
 
 
 def read_body(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], Uploads]:
@@ -49,9 +58,9 @@ def read_body(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], 
 
 
 def refuse_compressed(request: Request) -> None:
-    """Raises UnsupportedMediaType for a body that would grow when it is unpacked."""
+    """Raises ApiError for a body that would grow when it is unpacked."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedMediaType("compressed bodies are not read")
+        raise unsupported_type("Compressed bodies are not read; send it without Content-Encoding")
 
 
 def read_json(request: Request, max_text_chars: int) -> Any:
@@ -71,10 +80,52 @@ def read_json(request: Request, max_text_chars: int) -> Any:
     if sum(data.count(mark) for mark in (b",", b"[", b"{")) > allowed:
         raise validation_failed({"_schema": ["The body has too many elements."]})
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return _parsed(data)
+    except UnreadableJSONError as error:
         # 400 is the answer to bad audio; a bad body is one of the validation errors.
-        raise validation_failed({"_schema": ["The body is not valid JSON."]}) from None
+        raise validation_failed({"_schema": [str(error)]}) from None
+
+
+def require_form(request: Request) -> None:
+    """Parse the form; afterwards its fields and files are there.
+
+    Raises:
+        ApiError: too many fields, or none that could be found.
+        werkzeug.exceptions.HTTPException: too large.
+    """
+    try:
+        found = request.form or request.files
+    except RequestEntityTooLarge:
+        if _is_too_large(request):
+            raise
+        # Werkzeug says this of many fields, too, however small they are.
+        told = f"The form has more than {request.max_form_parts} fields and files."
+        raise validation_failed({"_schema": [told]}) from None
+    if not found:
+        # A form that cannot be parsed looks like one without fields.
+        told = "No fields were found: the form is empty or cut off, or Content-Type has no boundary"
+        raise validation_failed({"_schema": [f"{told} or another one than the form."]})
+
+
+def _is_too_large(request: Request) -> bool:
+    """Whether a body that was refused as too large has more bytes than are read."""
+    most = request.max_content_length
+    # Chunks have no length beforehand; of them no more is read than may come.
+    return most is None or (request.content_length or 0) > most or request.stream.tell() >= most
+
+
+def _parsed(text: str | bytes) -> Any:
+    """The value of a JSON text; raises UnreadableJSONError."""
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UnreadableJSONError("The body is not valid JSON.") from None
+    except RecursionError:
+        raise UnreadableJSONError("The JSON is nested too deeply.") from None
+    except ValueError:
+        # The time for it grows with the square of the digits, so Python has a limit.
+        most = sys.get_int_max_str_digits()
+        raise LongNumberError(f"A number has more than {most} digits.") from None
 
 
 def _check_names(values: Any) -> None:
@@ -86,6 +137,7 @@ def _check_names(values: Any) -> None:
 def _read_form(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any], Uploads]:
     values: dict[str, Any] = {}
     errors: dict[str, list[str]] = {}
+    require_form(request)
     for name, texts in request.form.lists():
         field = schema.fields.get(name)
         if len(texts) > 1 and not isinstance(field, fields.List):
@@ -94,7 +146,10 @@ def _read_form(request: Request, schema: SpeechRequest) -> tuple[dict[str, Any],
             errors[name] = ["The text is not UTF-8."]
         text = ",".join(texts)
         if field is None or not _left_empty(field, text):
-            values[name] = text if field is None else _from_form(field, text)
+            try:
+                values[name] = text if field is None else _from_form(field, text)
+            except LongNumberError as error:
+                errors[name] = [str(error)]
     uploads: Uploads = {}
     for name, files in request.files.lists():
         given = [file for file in files if file.filename or file.stream.read(1)]
@@ -119,7 +174,11 @@ def _left_empty(field: fields.Field[Any], text: str) -> bool:
 
 
 def _from_form(field: fields.Field[Any], text: str) -> Any:
-    """Text of a form as the JSON value that it stands for; the schema judges the result."""
+    """Text of a form as the JSON value that it stands for; the schema judges the result.
+
+    Raises:
+        LongNumberError: the schema would call it no number.
+    """
     if isinstance(field, fields.Str):
         return text
     if isinstance(field, fields.List) and not text.lstrip().startswith("["):
@@ -127,6 +186,8 @@ def _from_form(field: fields.Field[Any], text: str) -> Any:
     if text.count(",") + text.count("[") > MAX_STRUCTURE:
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return _parsed(text)
+    except LongNumberError:
+        raise
+    except UnreadableJSONError:
         return text

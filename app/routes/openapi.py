@@ -150,6 +150,7 @@ def _bodies(name: str, example: dict[str, Any]) -> dict[str, Any]:
 def _speech_errors() -> dict[str, Any]:
     return {
         "400": error("Invalid audio input format"),
+        "404": error("Unknown voice"),
         "408": error("Download timeout"),
         "413": error("The request body is too large"),
         "415": error("Send application/json or multipart/form-data"),

@@ -60,5 +60,7 @@ def secured(
     """The operation, with the key that it needs where keys are needed."""
     if with_auth:
         operation["security"] = [{"bearer": []}, {"key": []}]
-        operation["responses"]["401"] = error("A valid API key or token is required", schema=schema)
+        answers = operation["responses"]
+        answers["401"] = error("A valid API key or token is required", schema=schema)
+        answers.setdefault("429", error("Too many failed logins", retry=True, schema=schema))
     return operation

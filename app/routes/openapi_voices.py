@@ -103,6 +103,7 @@ def _add() -> dict[str, Any]:
             **_common(),
             "400": _error("A field or the clip cannot be used"),
             "403": _error("Voices cannot be changed here"),
+            "408": _error("The request did not arrive in time"),
             "409": _error("The name is taken"),
             "413": _error("The request body is too large"),
             "415": _error("Send multipart/form-data"),

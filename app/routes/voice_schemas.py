@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -18,8 +19,8 @@ NAME_HELP = (
 )
 
 
-class Note(TextLength):
-    """A text for people: of bounded length, and nothing in it but lines of characters."""
+class NoteLength(TextLength):
+    """Bounded in length, and nothing in it but lines of characters."""
 
     def __call__(self, value: Any) -> Any:
         super().__call__(value)
@@ -27,6 +28,15 @@ class Note(TextLength):
         if bad or "\ufffd" in value:
             raise ValidationError("The text holds characters that are none.")
         return value
+
+
+class Note(fields.Str):
+    """A text for people, judged and kept without the blanks around it."""
+
+    def _deserialize(self, value: Any, *args: Any, **more: Any) -> Any:
+        text = super()._deserialize(value, *args, **more)
+        # Browsers end the lines of a form with CR LF, whatever was typed.
+        return re.sub("\r\n?", "\n", text).strip()
 
 
 class VoiceUpload(Schema):
@@ -37,14 +47,14 @@ class VoiceUpload(Schema):
         unknown = EXCLUDE
 
     name = fields.Str(required=True, metadata={"description": NAME_HELP})
-    consent = fields.Str(
+    consent = Note(
         required=True,
-        validate=Note(min=1, max=MAX_NOTE_CHARS),
+        validate=NoteLength(min=1, max=MAX_NOTE_CHARS),
         metadata={"description": "A note on the speaker's consent; every caller can read it."},
     )
-    description = fields.Str(
+    description = Note(
         load_default="",
-        validate=Note(max=MAX_NOTE_CHARS),
+        validate=NoteLength(max=MAX_NOTE_CHARS),
         metadata={"description": "For people who choose a voice."},
     )
     language = fields.Str(

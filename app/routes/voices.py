@@ -5,11 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from flask import Blueprint, Response, jsonify, request, url_for
-from werkzeug.exceptions import UnsupportedMediaType
 
 from app.clips.containers import clip_format
 from app.clips.decode import require_size
-from app.routes.body import refuse_compressed
+from app.routes.body import refuse_compressed, require_form
 from app.routes.problems import FieldNames, api_error
 from app.routes.receive import admit, deadline_of
 from app.routes.voice_schemas import (
@@ -21,7 +20,12 @@ from app.routes.voice_schemas import (
 from app.services import Services, services
 from app.voices.store import NewVoice
 from app.voices.voice import Voice
-from app.web.errors import foreign_page, validation_failed, voices_read_only
+from app.web.errors import (
+    foreign_page,
+    unsupported_type,
+    validation_failed,
+    voices_read_only,
+)
 from app.web.origin import from_other_site
 
 SAMPLE = "audio_sample"
@@ -144,7 +148,8 @@ def _read_form() -> tuple[dict[str, str], bytes]:
     """
     refuse_compressed(request)
     if request.mimetype != "multipart/form-data":
-        raise UnsupportedMediaType
+        raise unsupported_type("Send multipart/form-data")
+    require_form(request)
     schema = VoiceUpload()
     errors = {
         name: ["Give this field once."]

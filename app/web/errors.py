@@ -101,6 +101,11 @@ def download_timeout(field: str, reason: str) -> ApiError:
     return ApiError(408, "download_timeout", "Download timeout", errors={field: [reason]})
 
 
+def unsupported_type(detail: str) -> ApiError:
+    """415: a body in a form that is not read here; `detail` says which to send."""
+    return ApiError(415, "unsupported_media_type", detail)
+
+
 def validation_failed(errors: FieldErrors, reason: str = "validation") -> ApiError:
     """422: the fields do not fit the schema or the model."""
     return ApiError(422, "validation_error", "Validation failed", errors=errors, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from app import create_app
 from app.factory import start_engine
 from app.services import services_of
 from app.settings import Settings
+from tests.app.declared import note_undeclared
 
 STAND_IN = "tests.app.stand_in_engine:make"
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "voices"
@@ -55,17 +56,23 @@ def clip_hex(clip: bytes) -> str:
 
 
 @pytest.fixture
-def make_app() -> AppMaker:
-    """Builds an application; its engine is loaded unless ``start=False``."""
+def make_app() -> Iterator[AppMaker]:
+    """Builds an application; its engine is loaded unless ``start=False``.
+
+    Whatever the test is about, the document must have the status of every answer.
+    """
+    undeclared: list[str] = []
 
     def make(start: bool = True, **changes: object) -> Flask:
         app = create_app(dataclasses.replace(BASE, **changes))  # type: ignore[arg-type]
+        note_undeclared(app, undeclared)
         if start:
             start_engine(app)
             wait_until(lambda: services_of(app).runner.status().status == "healthy")
         return app
 
-    return make
+    yield make
+    assert undeclared == []
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from app.services import Services, services
 from app.speech.encode import encode_audio
 from app.speech.events import collect
 from app.speech.stream_encode import stream_encoder
-from app.web.errors import ApiError
+from app.web.errors import ApiError, unsupported_type
 from app.web.hooks import trace
 
 SHOULD_RETRY = "X-Should-Retry"
@@ -63,7 +63,7 @@ def _check_type(request: Request) -> None:
     """
     refuse_compressed(request)
     if request.mimetype and not request.is_json:
-        raise ApiError(415, "unsupported_media_type", "Send application/json")
+        raise unsupported_type("Send application/json")
 
 
 def _whole(parts: Services, wish: Wish, explain: Callable[[Exception], ApiError]) -> Response:

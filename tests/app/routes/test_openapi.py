@@ -49,10 +49,18 @@ def test_the_sentences_of_the_contract(document: dict[str, Any]) -> None:
     answers = document["paths"]["/tts"]["post"]["responses"]
     told = {code: answer["description"] for code, answer in answers.items()}
     assert told["400"] == "Invalid audio input format"
+    assert told["404"] == "Unknown voice"
     assert told["408"] == "Download timeout"
     assert told["500"] == "TTS inference failed"
     assert told["503"] == "Model not loaded"
     assert "401" not in told
+
+
+def test_a_body_may_come_too_late_wherever_there_is_one(document: dict[str, Any]) -> None:
+    operations = [methods[name] for methods in document["paths"].values() for name in methods]
+    with_body = [found for found in operations if "requestBody" in found]
+    assert len(with_body) == 4
+    assert all("408" in found["responses"] for found in with_body)
 
 
 def test_keys_are_documented_where_they_are_needed() -> None:
@@ -60,6 +68,8 @@ def test_keys_are_documented_where_they_are_needed() -> None:
     operation = document["paths"]["/tts"]["post"]
     assert operation["security"] == [{"bearer": []}, {"key": []}]
     assert "401" in operation["responses"]
+    # Who guesses is refused, even where nothing else is limited.
+    assert {"401", "429"} <= set(document["paths"]["/metrics"]["get"]["responses"])
     assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
 
 

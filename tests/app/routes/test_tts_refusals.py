@@ -200,16 +200,6 @@ def test_a_form_that_is_not_utf8(client: FlaskClient, clip_hex: str) -> None:
     assert answer.get_json()["errors"] == {"text": ["The text is not UTF-8."]}
 
 
-def test_compressed_bodies_are_named(client: FlaskClient) -> None:
-    answer = client.post(
-        "/tts",
-        data=b"\x1f\x8b",
-        content_type="application/json",
-        headers={"Content-Encoding": "gzip"},
-    )
-    assert answer.status_code == 415
-
-
 def test_a_deadline_says_so(make_app: AppMaker, clip_hex: str) -> None:
     client = make_app(request_seconds=0.2).test_client()
     answer = speak(client, clip_hex, text="[slow 20]")

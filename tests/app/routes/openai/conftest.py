@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,16 +12,20 @@ from app.factory import start_engine
 from app.services import services_of
 from app.speech.order import SpeechOrder
 from tests.app.conftest import BASE, wait_until
+from tests.app.declared import note_undeclared
 from tests.app.routes.openai.calls import speak
 
 
 @pytest.fixture(scope="module")
-def shared_app() -> Flask:
+def shared_app() -> Iterator[Flask]:
     """One for all tests that leave nothing behind."""
     app = create_app(BASE)
+    undeclared: list[str] = []
+    note_undeclared(app, undeclared)
     start_engine(app)
     wait_until(lambda: services_of(app).runner.status().status == "healthy")
-    return app
+    yield app
+    assert undeclared == []
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from tests.app.voices.test_store import listing
         ({"name": "../x"}, ["name", "letters, digits"]),
         ({"consent": None}, ["consent"]),
         ({"consent": ""}, ["consent"]),
+        ({"consent": "  "}, ["consent"]),
+        ({"consent": "\r\n\u3000"}, ["consent"]),
         ({"consent": "x" * 501}, ["consent", "500"]),
         ({"consent": "a\x00b"}, ["consent"]),
         ({"consent": "a\ufffdb"}, ["consent"]),  # what bytes that are no UTF-8 become

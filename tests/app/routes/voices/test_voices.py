@@ -132,6 +132,21 @@ def test_a_voice_is_added_heard_spoken_and_removed(
     assert not list(folder.glob(".part-*"))
 
 
+def test_notes_have_one_kind_of_line_end_and_no_blanks_around_them(
+    client: FlaskClient, clip: bytes
+) -> None:
+    """As browsers send what was typed into several lines, and as old programs do."""
+    notes = {"consent": " Anna said yes,\r\non paper \r\n", "description": "Calm\r\rLow\n"}
+    told = upload(client, clip, **notes).get_json()
+    assert (told["consent"], told["description"]) == ("Anna said yes,\non paper", "Calm\n\nLow")
+
+
+def test_the_length_of_a_note_counts_a_line_end_once(client: FlaskClient, clip: bytes) -> None:
+    """As the field of a page does that lets nobody type more."""
+    assert upload(client, clip, consent="x\r\n" * 249 + "xx").status_code == 201
+    assert upload(client, clip, name="b", consent="x\r\n" * 249 + "xxx").status_code == 400
+
+
 @pytest.mark.parametrize(
     ("form", "suffix", "mime"),
     [
