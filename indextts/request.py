@@ -48,8 +48,11 @@ _OF_REQUEST = (
 class ReferenceAudio:
     """A decoded reference clip.
 
+    Its samples must not be changed: what was made of them is kept by their digest, which is taken
+    once, so the voice would stay the old one.  Make a new clip of a changed copy instead.
+
     Attributes:
-        samples: float32 [n] or [channels, n], full scale is 1.0.
+        samples: float32 [n] or [channels, n], full scale is 1.0; not copied.
         sample_rate: in Hz.
     """
 
@@ -81,7 +84,7 @@ class ReferenceAudio:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over samples, shape and rate: the identity of the clip in caches."""
+        """SHA-256 over samples, shape and rate, taken once: the identity of the clip in caches."""
         sha = hashlib.sha256(f"{self.sample_rate}:{self.samples.shape}:".encode())
         sha.update(self.samples.tobytes())
         return sha.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Sequence
@@ -225,14 +226,16 @@ class SynthesisRun:
         speech = codes * config.s2mel.seconds_per_code / self.request.speed
         if pauses > MAX_PAUSE_SECONDS:
             raise RequestError(
-                f"the pauses of {len(segments)} segments come to {pauses:.0f} s; at most "
+                f"the pauses of {len(segments)} segments come to {pauses:g} s; at most "
                 f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence, or "
                 "shorter pauses"
             )
         if pauses + speech > limit:
+            # Rounded apart, so that the numbers themselves tell which is more.
             raise RequestError(
-                f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
-                f"{limit:.0f} s that can be spoken in one request here; send the text in parts"
+                f"about {math.ceil(speech)} s of speech and {pauses:g} s of pauses are more than "
+                f"the {math.floor(limit)} s that can be spoken in one request here; send the "
+                "text in parts"
             )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
