@@ -64,7 +64,7 @@ class OriginalCall(ABC):
             emo_audio_prompt: a clip that carries the emotion.
             emo_alpha: strength of the emotion.
             emo_vector: strengths of happy, angry, sad, afraid, disgusted, melancholic,
-                surprised, calm.
+                surprised, calm; their sum should be 0.8 or less.
             use_emo_text: read the emotion from `emo_text`, or from `text` if that is None.
             emo_text: see `use_emo_text`.
             use_random: draw the emotion examples of the vector.

@@ -107,7 +107,8 @@ class SynthesisRequest:
         emotion: a clip whose emotion is taken over.
         emo_alpha: strength of the emotion, usually 0 to 1.  With a clip other values extrapolate;
             with a vector or a text they are clamped.
-        emo_vector: 8 strengths in the order of EMOTIONS.
+        emo_vector: 8 strengths in the order of EMOTIONS, used as they are.  Where they sum to more
+            than 1, the voice's own emotion is subtracted, and the result warns.
         emo_text: a text from which the Qwen emotion model reads the emotion.
         use_random: with a vector, draw the emotion examples instead of the nearest ones.
         seed: makes the result reproducible; None draws one (it is in the result).
@@ -356,7 +357,8 @@ class Synthesis:
         seed: repeats the result.
         segments: what was spoken, piece by piece.
         seconds: wall-clock time of each stage.
-        warnings: sentences for the caller: unknown characters, segments cut at the bound.
+        warnings: sentences for the caller: unknown characters, segments cut at the bound, an
+            emotion that is too strong.
         quality: the class that it was spoken in.
     """
 

@@ -29,7 +29,7 @@ from indextts.stages.decoding.bound import (
     code_minimum,
     usual_codes,
 )
-from indextts.stages.emotion import scale_vector
+from indextts.stages.emotion import scale_vector, too_strong
 from indextts.stages.member import Member, Spoken, Utterance
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
@@ -275,7 +275,13 @@ class SynthesisRun:
                 vector = self._networks.emotion_reader.read(
                     request.emo_text, seed, lambda _: self._control.check()
                 )
-        return None if vector is None else scale_vector(vector, request.emo_alpha)
+        if vector is None:
+            return None
+        strengths = scale_vector(vector, request.emo_alpha)
+        # Of a text the model sets them, as the original has it; the caller could not lower one.
+        if request.emo_vector is not None and (warning := too_strong(strengths)) is not None:
+            self.warnings.append(warning)
+        return strengths
 
     def _audio(self, index: int, spoken: Spoken) -> SegmentAudio:
         assert self._text is not None

@@ -23,7 +23,7 @@ from indextts.errors import (
 )
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Progress, ReferenceAudio, SynthesisRequest
-from indextts.sampling import SamplingOptions
+from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.bound import usual_codes
 from tests.indextts.asking import LONG_TEXT, clip, request
 from tests.indextts.tiny_model import SAMPLE_RATE
@@ -81,6 +81,21 @@ def test_the_numbers_of_a_refusal_tell_which_is_more(engine: IndexTTS2) -> None:
             engine.synthesize(replace(spoken, max_audio_seconds=limit))
         speech, pauses, most = map(float, re.findall(r"([\d.]+) s\b", str(caught.value)))
         assert speech + pauses > most
+
+
+def test_an_emotion_that_outweighs_the_voice_is_reported(engine: IndexTTS2) -> None:
+    few = SamplingChanges(max_mel_tokens=5)
+
+    def told(**options: object) -> list[str]:
+        warnings = engine.synthesize(request(sampling=few, **options)).warnings
+        return [warning for warning in warnings if "emo_vector" in warning]
+
+    (warning,) = told(emo_vector=(0.2,) * 8)
+    assert "sum to 1.600" in warning
+    # Less of it leaves something of the voice.
+    assert told(emo_vector=(0.2,) * 8, emo_alpha=0.5) == []
+    assert told(emo_vector=(0.125,) * 8) == []
+    assert told() == []
 
 
 def test_too_short_a_segment_is_made_again_and_reported(
