@@ -7,10 +7,10 @@ checks from here; the command line, the service's schemas and the documents are 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from indextts import given
 from indextts.errors import RequestError
 
 T = TypeVar("T", int, float)
@@ -58,12 +58,24 @@ class Option(Generic[T]):
         bounds = self.bounds[0].upper() + self.bounds[1:]
         return f"| `{self.name}` | {self.meaning} {bounds}{unit} ({self.default:g}). |"
 
-    def check(self, value: float) -> None:
-        """Raises RequestError for a number outside the bounds."""
-        inside = self.minimum < value if self.above else self.minimum <= value
+    def number(self, value: object) -> T:
+        """The value as a plain number, whatever its size; raises RequestError for anything else."""
+        plain: Any
+        if self.whole:
+            plain = given.whole(self.name, value, f"a whole number ({self.bounds})")
+        else:
+            plain = given.number(self.name, value, f"a number ({self.bounds})")
+        number: T = plain
+        return number
+
+    def check(self, value: object) -> T:
+        """The value as a plain number; raises RequestError for what is none within the bounds."""
+        number = self.number(value)
+        inside = self.minimum < number if self.above else self.minimum <= number
         # Written so that NaN fails too.
-        if not (inside and value <= self.maximum and math.isfinite(value)):
-            raise RequestError(f"{self.name} must be {self.bounds}, got {value}")
+        if not (inside and number <= self.maximum):
+            raise RequestError(f"{self.name} must be {self.bounds}, got {given.shown(number)}")
+        return number
 
 
 EMO_ALPHA = Option("emo_alpha", 1.0, 0.0, 1.0, "Strength of the emotion.")
@@ -84,8 +96,10 @@ QUICK_TOKENS = Option(
 )
 # Of QUICK_TOKENS where the sound is heard while it is being made: two or three seconds of speech.
 STREAM_QUICK_TOKENS = 24
+# Scores are divided by it, and by the penalty: much below, they leave what float32 can hold.
+_LEAST_DIVISOR = 0.01
 TEMPERATURE = Option(
-    "temperature", 0.8, 0.0, 10.0, "Higher is more varied.", above=True, of_decoder=True
+    "temperature", 0.8, _LEAST_DIVISOR, 10.0, "Higher is more varied.", of_decoder=True
 )
 TOP_P = Option(
     "top_p",
@@ -103,10 +117,9 @@ NUM_BEAMS = Option("num_beams", 3, 1, 16, "Beams of the search; 1 is fastest.", 
 REPETITION_PENALTY = Option(
     "repetition_penalty",
     10.0,
-    0.0,
+    _LEAST_DIVISOR,
     100.0,
     "Above 1 discourages repetition.",
-    above=True,
     of_decoder=True,
 )
 MAX_MEL_TOKENS = Option(
@@ -116,6 +129,11 @@ MAX_MEL_TOKENS = Option(
     1815,
     "Longest segment in codes; a longer one is cut, with a warning.",
     of_decoder=True,
+)
+
+# For programs only, as in the original.  Lengths are raised to it, which float32 must hold.
+LENGTH_PENALTY = Option(
+    "length_penalty", 0.0, -10.0, 10.0, "Above 0 prefers long segments.", of_decoder=True
 )
 
 OPTIONS: tuple[Option[Any], ...] = (

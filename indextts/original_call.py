@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indextts import options
-from indextts.request import Control, ReferenceAudio, Synthesis, SynthesisRequest
+from indextts import given, options
+from indextts.request import EMOTIONS, Control, ReferenceAudio, Synthesis, SynthesisRequest
 from indextts.sampling import SamplingChanges
 from indextts.utils.audio_file import read_audio
 from indextts.utils.output_file import SoundFile
@@ -64,7 +64,7 @@ class OriginalCall(ABC):
             emo_audio_prompt: a clip that carries the emotion.
             emo_alpha: strength of the emotion.
             emo_vector: strengths of happy, angry, sad, afraid, disgusted, melancholic,
-                surprised, calm.
+                surprised, calm; their sum should be 0.8 or less.
             use_emo_text: read the emotion from `emo_text`, or from `text` if that is None.
             emo_text: see `use_emo_text`.
             use_random: draw the emotion examples of the vector.
@@ -81,11 +81,14 @@ class OriginalCall(ABC):
 
         Raises:
             OutputError: `output_path` cannot be written; noticed before the work.
+            RequestError: an argument is of the wrong type or out of range; likewise.
         """
         output = None if output_path is None else SoundFile(output_path)
         generation.pop("do_sample", None)
         by_text = (emo_text or text) if use_emo_text else None
-        vector = None if emo_vector is None or use_emo_text else tuple(emo_vector)
+        vector = None
+        if emo_vector is not None and not use_emo_text:
+            vector = given.numbers("emo_vector", emo_vector, len(EMOTIONS))
         clip = None if by_text is not None or vector is not None else emo_audio_prompt
         request = SynthesisRequest(
             text=text,
@@ -98,7 +101,7 @@ class OriginalCall(ABC):
             seed=seed,
             speed=speed,
             pauses=pauses,
-            interval_silence=max(interval_silence, 0),
+            interval_silence=max(options.INTERVAL_SILENCE.number(interval_silence), 0),
             max_text_tokens_per_segment=max_text_tokens_per_segment,
             sampling=SamplingChanges(**generation),
         )

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from indextts import options
-from indextts.errors import AudioError, CancelledError, DeadlineExceededError
+from indextts import given, options
+from indextts.errors import AudioError, CancelledError, DeadlineExceededError, RequestError
 from indextts.quality import QUALITIES, Quality
 from indextts.sampling import SamplingChanges, SamplingOptions, check
 
@@ -35,13 +35,24 @@ EMOTIONS = (
 Normalization = Literal["natural", "reference", "off"]
 NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
+# What a request bounds by itself; emo_alpha may go beyond, and the sampling has its own.
+_OF_REQUEST = (
+    options.SPEED,
+    options.INTERVAL_SILENCE,
+    options.MAX_TEXT_TOKENS,
+    options.QUICK_TOKENS,
+)
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceAudio:
     """A decoded reference clip.
 
+    Its samples must not be changed: what was made of them is kept by their digest, which is taken
+    once, so the voice would stay the old one.  Make a new clip of a changed copy instead.
+
     Attributes:
-        samples: float32 [n] or [channels, n], full scale is 1.0.
+        samples: float32 [n] or [channels, n], full scale is 1.0; not copied.
         sample_rate: in Hz.
     """
 
@@ -49,8 +60,19 @@ class ReferenceAudio:
     sample_rate: int
 
     def __post_init__(self) -> None:
+        if not isinstance(self.samples, np.ndarray):
+            raise AudioError(
+                f"the samples of a clip must be a NumPy array, got a {type(self.samples).__name__}"
+            )
         if self.samples.ndim not in (1, 2) or self.samples.dtype != np.float32:
             raise AudioError("a clip must be float32 of shape [n] or [channels, n]")
+        try:
+            rate = given.whole(
+                "the sample rate of a clip", self.sample_rate, "a whole number of Hz"
+            )
+        except RequestError as error:
+            raise AudioError(str(error)) from None
+        object.__setattr__(self, "sample_rate", rate)
         if self.sample_rate <= 0:
             raise AudioError(f"a clip needs a positive sample rate, got {self.sample_rate}")
         if not np.isfinite(self.samples).all():
@@ -62,7 +84,7 @@ class ReferenceAudio:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over samples, shape and rate: the identity of the clip in caches."""
+        """SHA-256 over samples, shape and rate, taken once: the identity of the clip in caches."""
         sha = hashlib.sha256(f"{self.sample_rate}:{self.samples.shape}:".encode())
         sha.update(self.samples.tobytes())
         return sha.hexdigest()
@@ -85,7 +107,8 @@ class SynthesisRequest:
         emotion: a clip whose emotion is taken over.
         emo_alpha: strength of the emotion, usually 0 to 1.  With a clip other values extrapolate;
             with a vector or a text they are clamped.
-        emo_vector: 8 strengths in the order of EMOTIONS.
+        emo_vector: 8 strengths in the order of EMOTIONS, used as they are.  Where they sum to more
+            than 1, the voice's own emotion is subtracted, and the result warns.
         emo_text: a text from which the Qwen emotion model reads the emotion.
         use_random: with a vector, draw the emotion examples instead of the nearest ones.
         seed: makes the result reproducible; None draws one (it is in the result).
@@ -127,6 +150,7 @@ class SynthesisRequest:
     quality: Quality | None = None
 
     def __post_init__(self) -> None:
+        self._check_types()
         sources = (self.emotion, self.emo_vector, self.emo_text)
         check(
             sum(source is not None for source in sources) <= 1,
@@ -134,7 +158,6 @@ class SynthesisRequest:
         )
         check(math.isfinite(self.emo_alpha), "emo_alpha must be finite")
         if self.emo_vector is not None:
-            check(len(self.emo_vector) == len(EMOTIONS), "emo_vector must have 8 numbers")
             check(
                 all(0.0 <= value <= 1.2 for value in self.emo_vector),
                 "emo_vector entries must be 0 to 1.2",
@@ -142,16 +165,53 @@ class SynthesisRequest:
         check(
             self.seed is None or 0 <= self.seed <= options.MAX_SEED, "seed must be 0 to 2**63 - 1"
         )
-        options.SPEED.check(self.speed)
-        options.INTERVAL_SILENCE.check(self.interval_silence)
-        options.MAX_TEXT_TOKENS.check(self.max_text_tokens_per_segment)
-        options.QUICK_TOKENS.check(self.quick_streaming_tokens)
         check(
             self.normalization in (None, *NORMALIZATIONS),
             f"normalization must be one of {', '.join(NORMALIZATIONS)}",
         )
         check(self.segments_per_batch >= 1, "segments_per_batch must be at least 1")
+        check(
+            self.max_audio_seconds is None or not math.isnan(self.max_audio_seconds),
+            "max_audio_seconds must be a number; None allows any length",
+        )
         check(self.quality in (None, *QUALITIES), f"quality must be one of {', '.join(QUALITIES)}")
+
+    def _check_types(self) -> None:
+        """Makes every number a plain one; raises RequestError for what is of another type."""
+        given.text("text", self.text)
+        _check_clip("speaker", self.speaker)
+        if self.emotion is not None:
+            _check_clip("emotion", self.emotion)
+        if self.emo_text is not None:
+            given.text("emo_text", self.emo_text)
+        for name in ("use_random", "pauses"):
+            given.flag(name, getattr(self, name))
+        check(
+            isinstance(self.sampling, SamplingChanges | SamplingOptions),
+            f"sampling must be SamplingChanges(...), got {given.shown(self.sampling)}",
+        )
+        plain: dict[str, object] = {
+            "emo_alpha": given.number("emo_alpha", self.emo_alpha),
+            "segments_per_batch": given.whole("segments_per_batch", self.segments_per_batch),
+        }
+        for option in _OF_REQUEST:
+            plain[option.name] = option.check(getattr(self, option.name))
+        if self.emo_vector is not None:
+            plain["emo_vector"] = given.numbers("emo_vector", self.emo_vector, len(EMOTIONS))
+        if self.seed is not None:
+            plain["seed"] = given.whole("seed", self.seed)
+        if self.max_audio_seconds is not None:
+            plain["max_audio_seconds"] = given.number("max_audio_seconds", self.max_audio_seconds)
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+
+def _check_clip(name: str, clip: object) -> None:
+    check(
+        isinstance(clip, ReferenceAudio),
+        f"{name} must be a ReferenceAudio, got a {type(clip).__name__}; read_audio(...) makes one "
+        "of a path, or of the bytes of a file",
+    )
 
 
 @dataclass(frozen=True)
@@ -298,7 +358,8 @@ class Synthesis:
         seed: repeats the result.
         segments: what was spoken, piece by piece.
         seconds: wall-clock time of each stage.
-        warnings: sentences for the caller: unknown characters, segments cut at the bound.
+        warnings: sentences for the caller: unknown characters, segments cut at the bound, an
+            emotion that is too strong.
         quality: the class that it was spoken in.
     """
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, replace
 
-from indextts import options
+from indextts import given, options
 from indextts.errors import RequestError
+
+_OF_DECODER = (
+    *(option for option in options.OPTIONS if option.of_decoder),
+    options.LENGTH_PENALTY,
+)
 
 
 @dataclass(frozen=True)
@@ -19,14 +23,13 @@ class SamplingOptions:
     top_p: float = options.TOP_P.default
     top_k: int = options.TOP_K.default
     repetition_penalty: float = options.REPETITION_PENALTY.default
-    length_penalty: float = 0.0
+    length_penalty: float = options.LENGTH_PENALTY.default
     max_mel_tokens: int = options.MAX_MEL_TOKENS.default
 
     def __post_init__(self) -> None:
-        for option in options.OPTIONS:
-            if option.of_decoder:
-                option.check(getattr(self, option.name))
-        check(math.isfinite(self.length_penalty), "length_penalty must be finite")
+        given.flag("do_sample", self.do_sample)
+        for option in _OF_DECODER:
+            object.__setattr__(self, option.name, option.check(getattr(self, option.name)))
 
     def over(self, defaults: SamplingOptions) -> SamplingOptions:
         """Complete as it is; see :meth:`SamplingChanges.over`."""
@@ -46,10 +49,18 @@ class SamplingChanges:
     length_penalty: float | None = None
     max_mel_tokens: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.do_sample is not None:
+            given.flag("do_sample", self.do_sample)
+        for option in _OF_DECODER:
+            value = getattr(self, option.name)
+            if value is not None:
+                object.__setattr__(self, option.name, option.check(value))
+
     def over(self, defaults: SamplingOptions) -> SamplingOptions:
-        """The defaults with these changes; raises RequestError for a value out of range."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        return replace(defaults, **given)
+        """The defaults with these changes."""
+        changes = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(defaults, **changes)
 
 
 def check(condition: bool, message: str) -> None:

@@ -2,6 +2,7 @@
 import { ClipPicker } from "./clip.js";
 import { find, findAll, make, showPanel } from "./dom.js";
 import { FormProblem } from "./problems.js";
+import { tonedDown } from "./strengths.js";
 
 export class Emotion {
   #root = find("#emotion");
@@ -42,9 +43,9 @@ export class Emotion {
       return { kind, clip, strength };
     }
     if (kind === "vector") {
-      const vector = this.#sliders.map((row) => Number(find("input", row).value));
-      if (!vector.some(Boolean)) throw new FormProblem({ emo_vector: ["emotion.vectorMissing"] });
-      return { kind, vector, strength };
+      const set = this.#sliders.map((row) => Number(find("input", row).value));
+      if (!set.some(Boolean)) throw new FormProblem({ emo_vector: ["emotion.vectorMissing"] });
+      return { kind, vector: tonedDown(set), strength };
     }
     if (kind === "text") {
       const text = find("#emo-text").value.trim();

@@ -25,6 +25,10 @@ QUALITY_HELP = (
     "exact follows the original; fast leaves out what is hard to hear, as the server is set. "
     "Without it the server's own class holds."
 )
+EMO_VECTOR_HELP = (
+    f"Strengths of: {', '.join(EMOTIONS)}. They are used as they are: their sum, times emo_alpha, "
+    "should be 0.8 or less. Above 1 the voice's own emotion is subtracted, and the answer warns."
+)
 Fields = dict[str, fields.Field[Any]]
 _AUDIO_HELP = (
     "An http, https or ftp URL; the bytes of an audio file as hexadecimal digits (even number, "
@@ -132,7 +136,7 @@ class SpeechRequest(Schema):
         load_default=None,
         allow_none=True,
         validate=validate.Length(equal=len(EMOTIONS)),
-        metadata={"description": f"Strengths of: {', '.join(EMOTIONS)}."},
+        metadata={"description": EMO_VECTOR_HELP},
     )
     emo_text = fields.Str(
         load_default=None,

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import yaml
 
 from app.voices.errors import BadVoiceNameError
 from app.voices.files import Signature, read_regular, signature
 from app.voices.names import check_name, name_key
+from indextts.utils.yaml_texts import load_texts
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class AliasFile:
 
 
 def parse_aliases(data: bytes) -> Aliases:
-    """Read ``alias: voice`` lines of YAML.
+    """Read ``alias: voice`` lines of YAML; names are taken as they are written.
 
     Raises:
         AliasFileError: no YAML, no mapping of texts, or a name that cannot be one.
@@ -79,8 +79,8 @@ def parse_aliases(data: bytes) -> Aliases:
     if len(data) > MAX_ALIASES_BYTES:
         raise AliasFileError(f"it is larger than {MAX_ALIASES_BYTES} bytes")
     try:
-        found: Any = yaml.safe_load(data.decode("utf-8-sig"))
-    # A ValueError, for example, is a date that there is not.
+        found = load_texts(data.decode("utf-8-sig"))
+    # A ValueError is a tag whose type the value does not fit, or text that is no UTF-8.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise AliasFileError(f"it is no YAML: {error}") from None
     if found is None:
@@ -90,7 +90,7 @@ def parse_aliases(data: bytes) -> Aliases:
     aliases: dict[str, Alias] = {}
     for name, voice in found.items():
         if not isinstance(name, str) or not isinstance(voice, str):
-            raise AliasFileError(f"{name!r}: {voice!r} is not two names; put them in quotes")
+            raise AliasFileError(f"{name!r}: {voice!r} is not two names: write `alias: voice`")
         try:
             alias = Alias(check_name(name), check_name(voice))
         except BadVoiceNameError as error:

@@ -36,10 +36,10 @@ def _number(option: Option[Any]) -> Callable[[str], float]:
             wanted = "a whole number" if option.whole else "a number"
             raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
         try:
-            option.check(value)
+            checked: float = option.check(value)
         except RequestError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        return value
+        return checked
 
     return parse
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import sys
@@ -248,10 +249,13 @@ def _require_space(items: list[Item], model_dir: Path) -> None:
     wanted = sum(item.still_to_come for item in items)
     there = next(folder for folder in (model_dir, *model_dir.absolute().parents) if folder.exists())
     free = shutil.disk_usage(there).free
-    if wanted and free < wanted + _SPARE_BYTES:
+    needed = wanted + _SPARE_BYTES
+    if wanted and free < needed:
+        # Rounded apart, so that the numbers themselves tell which is more.
         raise DownloadError(
-            f"{model_dir}: {wanted / 1e9:.1f} GB are to come, but only {free / 1e9:.1f} GB are "
-            "free. Make room, choose another --dir, or leave parts out with --only."
+            f"{model_dir}: {math.ceil(needed / 1e8) / 10:.1f} GB are needed, but only "
+            f"{math.floor(free / 1e8) / 10:.1f} GB are free. Make room, choose another --dir, "
+            "or leave parts out with --only."
         )
 
 

@@ -59,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--emo-vector",
         type=_vector,
         metavar="8 NUMBERS",
-        help="happy,angry,sad,afraid,disgusted,melancholic,surprised,calm, with commas",
+        help="happy,angry,sad,afraid,disgusted,melancholic,surprised,calm, with commas; best with "
+        "a sum of 0.8 or less",
     )
     voice.add_argument("--emo-text", metavar="TEXT", help="read the emotion from this text")
     output = parser.add_argument_group("output")

@@ -14,18 +14,8 @@ from torch import Tensor
 from indextts.errors import ModelFileError
 from indextts.utils.checkpoint import read_pickle, read_safetensors
 
-# How strongly each emotion is toned down before it is used, and the most they may sum to.
-_BIAS = (0.9375, 0.875, 1.0, 1.0, 0.9375, 0.9375, 0.6875, 0.5625)
-_MAX_SUM = 0.8
-
-
-def normalize_vector(vector: Sequence[float], apply_bias: bool = True) -> tuple[float, ...]:
-    """Tone down a hand-set vector: emotion bias, then a sum of at most 0.8 (gpt.md 6, step 1)."""
-    values = [v * b for v, b in zip(vector, _BIAS, strict=True)] if apply_bias else list(vector)
-    total = sum(values)
-    if total > _MAX_SUM:
-        values = [v * _MAX_SUM / total for v in values]
-    return tuple(values)
+# Strengths are sums of decimals: ten tenths may come to a little more than 1.
+_ROUNDING = 1e-6
 
 
 def scale_vector(vector: Sequence[float], alpha: float) -> tuple[float, ...]:
@@ -34,6 +24,22 @@ def scale_vector(vector: Sequence[float], alpha: float) -> tuple[float, ...]:
     if alpha == 1.0:
         return tuple(vector)
     return tuple(int(v * alpha * 10000) / 10000 for v in vector)
+
+
+def too_strong(strengths: Sequence[float]) -> str | None:
+    """A sentence for the caller whose strengths leave less than nothing of the voice's own emotion.
+
+    Args:
+        strengths: as they are used, after :func:`scale_vector`.
+    """
+    total = sum(strengths)
+    if total <= 1.0 + _ROUNDING:
+        return None
+    return (
+        f"the strengths in emo_vector, times emo_alpha, sum to {max(total, 1.001):.3f}: above 1 "
+        "the voice's own emotion is subtracted, and the voice may sound distorted; lower them, or "
+        "emo_alpha, to a sum of 0.8 or less"
+    )
 
 
 @dataclass(frozen=True, eq=False)

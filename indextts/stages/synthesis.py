@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from indextts.stages.decoding.bound import (
     code_minimum,
     usual_codes,
 )
-from indextts.stages.emotion import scale_vector
+from indextts.stages.emotion import scale_vector, too_strong
 from indextts.stages.member import Member, Spoken, Utterance
 from indextts.stages.networks import Networks
 from indextts.stages.reference import ReferenceEncoder, Voice
@@ -225,14 +226,16 @@ class SynthesisRun:
         speech = codes * config.s2mel.seconds_per_code / self.request.speed
         if pauses > MAX_PAUSE_SECONDS:
             raise RequestError(
-                f"the pauses of {len(segments)} segments come to {pauses:.0f} s; at most "
+                f"the pauses of {len(segments)} segments come to {pauses:g} s; at most "
                 f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence, or "
                 "shorter pauses"
             )
         if pauses + speech > limit:
+            # Rounded apart, so that the numbers themselves tell which is more.
             raise RequestError(
-                f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
-                f"{limit:.0f} s that can be spoken in one request here; send the text in parts"
+                f"about {math.ceil(speech)} s of speech and {pauses:g} s of pauses are more than "
+                f"the {math.floor(limit)} s that can be spoken in one request here; send the "
+                "text in parts"
             )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
@@ -272,7 +275,13 @@ class SynthesisRun:
                 vector = self._networks.emotion_reader.read(
                     request.emo_text, seed, lambda _: self._control.check()
                 )
-        return None if vector is None else scale_vector(vector, request.emo_alpha)
+        if vector is None:
+            return None
+        strengths = scale_vector(vector, request.emo_alpha)
+        # Of a text the model sets them, as the original has it; the caller could not lower one.
+        if request.emo_vector is not None and (warning := too_strong(strengths)) is not None:
+            self.warnings.append(warning)
+        return strengths
 
     def _audio(self, index: int, spoken: Spoken) -> SegmentAudio:
         assert self._text is not None

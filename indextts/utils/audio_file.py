@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -44,6 +45,11 @@ def read_audio(
     """
     if isinstance(source, bytes):
         return _decode(io.BytesIO(source), max_seconds)
+    if not isinstance(source, str | os.PathLike):
+        raise AudioError(
+            f"a clip is read from a path or from the bytes of a file, got a "
+            f"{type(source).__name__}; ReferenceAudio takes samples"
+        )
     try:
         with Path(source).open("rb") as file:
             # An open descriptor, as soundfile draws conclusions from the ending of a name.

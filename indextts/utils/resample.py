@@ -84,8 +84,10 @@ def _resampler(sample_rate: int) -> torchaudio.transforms.Resample:
 def _signal(clip: ReferenceAudio, rate: int) -> Tensor:
     check_rate(clip.sample_rate)
     if clip.seconds < MIN_SECONDS:
+        # Rounded down, so that a clip that lacks one sample does not seem to last long enough.
+        lasts = math.floor(clip.seconds * 1000) / 1000
         raise AudioError(
-            f"the clip lasts {clip.seconds:.3f} s; at least {MIN_SECONDS} s are needed, "
+            f"the clip lasts {lasts:.3f} s; at least {MIN_SECONDS} s are needed, "
             "and 5 to 15 s serve best"
         )
     kept = math.ceil(DECODED_SECONDS * clip.sample_rate)

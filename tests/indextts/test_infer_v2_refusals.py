@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from indextts.errors import (
 )
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import Control, Progress, ReferenceAudio, SynthesisRequest
-from indextts.sampling import SamplingOptions
+from indextts.sampling import SamplingChanges, SamplingOptions
 from indextts.stages.decoding.bound import usual_codes
 from tests.indextts.asking import LONG_TEXT, clip, request
 from tests.indextts.tiny_model import SAMPLE_RATE
@@ -66,6 +68,34 @@ def test_what_would_last_too_long_is_refused_beforehand(engine: IndexTTS2) -> No
         engine.synthesize(replace(spoken, speed=speed, max_audio_seconds=1.01 * bound))
         with pytest.raises(RequestError, match="can be spoken in one request"):
             engine.synthesize(replace(spoken, speed=speed, max_audio_seconds=0.99 * bound))
+
+
+def test_the_numbers_of_a_refusal_tell_which_is_more(engine: IndexTTS2) -> None:
+    paused = request("One.[pause 10s]" * 12 + "Two.[pause 1ms]", max_audio_seconds=3600.0)
+    with pytest.raises(RequestError, match=r"come to 120\.001 s; at most 120 s"):
+        engine.synthesize(paused)
+    spoken = request()
+    seconds = usual_seconds(engine, spoken)
+    for limit in (0.999 * seconds, math.floor(seconds)):
+        with pytest.raises(RequestError, match="are more than") as caught:
+            engine.synthesize(replace(spoken, max_audio_seconds=limit))
+        speech, pauses, most = map(float, re.findall(r"([\d.]+) s\b", str(caught.value)))
+        assert speech + pauses > most
+
+
+def test_an_emotion_that_outweighs_the_voice_is_reported(engine: IndexTTS2) -> None:
+    few = SamplingChanges(max_mel_tokens=5)
+
+    def told(**options: object) -> list[str]:
+        warnings = engine.synthesize(request(sampling=few, **options)).warnings
+        return [warning for warning in warnings if "emo_vector" in warning]
+
+    (warning,) = told(emo_vector=(0.2,) * 8)
+    assert "sum to 1.600" in warning
+    # Less of it leaves something of the voice.
+    assert told(emo_vector=(0.2,) * 8, emo_alpha=0.5) == []
+    assert told(emo_vector=(0.125,) * 8) == []
+    assert told() == []
 
 
 def test_too_short_a_segment_is_made_again_and_reported(

@@ -16,6 +16,7 @@ from marshmallow import (
 )
 
 from app.routes.schemas import (
+    EMO_VECTOR_HELP,
     QUALITY_HELP,
     Fields,
     Number,
@@ -188,7 +189,7 @@ class SpeechBody(Schema):
         Number(allow_nan=False, validate=validate.Range(0, 1.2)),
         load_default=None,
         validate=validate.Length(equal=len(EMOTIONS)),
-        metadata={"description": f"Strengths of: {', '.join(EMOTIONS)}."},
+        metadata={"description": EMO_VECTOR_HELP},
     )
     emo_text = fields.Str(
         load_default=None,

@@ -11,6 +11,7 @@ from typing import Literal
 import yaml
 
 from indextts.errors import ModelFileError
+from indextts.utils.yaml_texts import load_texts
 
 Language = Literal["zh", "en"]
 
@@ -85,23 +86,28 @@ def _whole_word(term: str) -> str:
 def load_glossary(path: Path) -> Glossary:
     """Read ``glossary.yaml``; a missing or empty file gives an empty glossary.
 
+    Terms and readings are taken as they are written: ``NO``, ``on`` and ``007`` are words.
+
     Raises:
         ModelFileError: the file is not YAML or does not have the shape above.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_texts(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Glossary()
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    # A ValueError is a tag whose type the value does not fit, or text that is no UTF-8.
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         raise ModelFileError(path, f"cannot be read: {error}", _SHAPE_HINT) from error
     if data is None:
         return Glossary()
     if not isinstance(data, Mapping):
         raise ModelFileError(path, "is not a table of terms.", _SHAPE_HINT)
-    return Glossary(tuple(_entry(path, str(term), value) for term, value in data.items()))
+    return Glossary(tuple(_entry(path, term, value) for term, value in data.items()))
 
 
-def _entry(path: Path, term: str, value: object) -> GlossaryEntry:
+def _entry(path: Path, term: object, value: object) -> GlossaryEntry:
+    if not isinstance(term, str):
+        raise ModelFileError(path, f"the term {term!r} is no text.", _SHAPE_HINT)
     if isinstance(value, str):
         return GlossaryEntry(term, zh=value, en=value)
     if isinstance(value, Mapping):

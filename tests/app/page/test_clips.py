@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import wave_bytes
@@ -20,8 +21,16 @@ from tests.app.page.conftest import (
     until,
     upload,
 )
+from tests.indextts.goldens import arrays, needs_goldens
 
 pytestmark = BROWSER_TEST
+
+# How much each slider counts (docs/model/gpt.md 6).
+SHARES = (0.9375, 0.875, 1.0, 1.0, 0.9375, 0.9375, 0.6875, 0.5625)
+TONED_DOWN = """async sliders => {
+  const { href } = document.querySelector('link[href$="strengths.js"]');
+  return (await import(href)).tonedDown(sliders);
+}"""
 
 
 def sent(page: Page, text: str = "What is sent.") -> dict[str, Any]:
@@ -176,9 +185,46 @@ def test_emotions(server: Server, visit: Visitor) -> None:
     assert (body["emo_alpha"], body["speed"], body["quality"]) == (0.8, 1.25, "fast")
 
     page = visit(server)
+    choose(page, "emotion", "vector")
+    page.locator("#emotion-sad").fill("0.35")
+    page.locator("#emotion-calm").fill("1")
+    strengths = sent(page)["emo_vector"]
+    total = 0.35 + 0.5625
+    expected = [0, 0, 0.8 * 0.35 / total, 0, 0, 0, 0, 0.8 * 0.5625 / total]
+    assert strengths == pytest.approx(expected)
+    # The command has what was sent.
+    command = page.locator(".result code").first.text_content() or ""
+    assert f"emo_vector={','.join(map(str, strengths))}" in command
+
+    page = visit(server)
     choose(page, "emotion", "clip")
     upload(page, clip := wave_bytes(3), "mood.wav", "emo_audio")
     assert clip_of(sent(page)["emo_audio"]) == clip
+
+
+def test_sliders_are_toned_down(server: Server, visit: Visitor) -> None:
+    page = visit(server)
+    for sliders, strengths in (
+        ([0.0] * 8, [0.0] * 8),
+        # Each emotion by itself, and all together as far as the sum allows.
+        ([0.5] + [0.0] * 7, [0.46875] + [0.0] * 7),
+        ([0.0] * 7 + [1.0], [0.0] * 7 + [0.5625]),
+        ([0.0, 0.0, 0.8] + [0.0] * 5, [0.0, 0.0, 0.8] + [0.0] * 5),
+        ([0.0, 0.0, 1.0] + [0.0] * 5, [0.0, 0.0, 0.8] + [0.0] * 5),
+        ([0.1] * 8, [0.1 * share for share in SHARES]),
+        ([1.0] * 8, [0.8 * share / sum(SHARES) for share in SHARES]),
+    ):
+        assert page.evaluate(TONED_DOWN, sliders) == pytest.approx(strengths, abs=1e-12)
+
+
+@needs_goldens
+def test_sliders_are_toned_down_as_in_the_originals_demo(server: Server, visit: Visitor) -> None:
+    page = visit(server)
+    golden = arrays("gpt/emotion.npz")
+    for i in range(2):
+        strengths = page.evaluate(TONED_DOWN, golden[f"user{i}"].flatten().tolist())
+        expected = golden[f"normalized_bias{i}"].flatten().tolist()
+        assert strengths == pytest.approx(expected, abs=1e-7)
 
 
 def test_emotion_in_words_where_the_model_reads_them(server: Server, visit: Visitor) -> None:

@@ -40,8 +40,10 @@ def test_limits_come_from_the_schema(document: dict[str, Any]) -> None:
     assert (fields["emo_alpha"]["minimum"], fields["emo_alpha"]["maximum"]) == (0, 1)
     assert fields["emo_alpha"]["default"] == 1.0
     assert fields["emo_audio"]["type"] == ["string", "null"]
-    assert fields["temperature"]["exclusiveMinimum"] == 0
+    assert fields["temperature"]["minimum"] == fields["repetition_penalty"]["minimum"] == 0.01
+    assert fields["top_p"]["exclusiveMinimum"] == 0
     assert fields["seed"]["type"] == ["integer", "null"]
+    assert "Above 1 the voice's own emotion is subtracted" in fields["emo_vector"]["description"]
     assert fields["emo_vector"]["minItems"] == fields["emo_vector"]["maxItems"] == 8
 
 

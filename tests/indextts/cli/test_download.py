@@ -254,7 +254,7 @@ def test_a_full_disk(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 10))
-    with pytest.raises(DownloadError, match="GB are free"):
+    with pytest.raises(DownloadError, match=r"0\.1 GB are needed, but only 0\.0 GB are free"):
         run("--only", "gpt")
     assert filled.requests("GET", "gpt.pth") == []
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from indextts.errors import ModelFileError
-from indextts.stages.emotion import load_emotion_matrix, normalize_vector, scale_vector
+from indextts.stages.emotion import load_emotion_matrix, scale_vector, too_strong
 from tests.indextts import goldens
 from tests.indextts.goldens import SHARED, assert_close, needs_goldens
 
@@ -19,12 +19,6 @@ def test_emotion_vectors_match_goldens(i: int) -> None:
     golden = goldens.arrays("gpt/emotion.npz")
     matrix = load_emotion_matrix(
         SHARED / "assets/feat1.pt", SHARED / "assets/feat2.pt", GROUPS, torch.device("cpu")
-    )
-    user = golden[f"user{i}"].flatten().tolist()
-    biased = normalize_vector(user)
-    assert biased == pytest.approx(golden[f"normalized_bias{i}"].flatten().tolist(), abs=1e-7)
-    assert normalize_vector(user, apply_bias=False) == pytest.approx(
-        golden[f"normalized_nobias{i}"].flatten().tolist(), abs=1e-7
     )
     scaled = scale_vector(
         golden[f"normalized_bias{i}"].flatten().tolist(), float(golden[f"alpha{i}"])
@@ -40,6 +34,21 @@ def test_scale_cuts_toward_zero_and_clamps_alpha() -> None:
     assert scale_vector([0.33339], 0.5) == (0.1666,)
     assert scale_vector([0.5], 3.0) == (0.5,)
     assert scale_vector([0.5], -1.0) == (0.0,)
+
+
+def test_strengths_that_leave_something_of_the_voice_are_no_reason_to_warn() -> None:
+    for fine in ((0.0,) * 8, (1.0,) + (0.0,) * 7, (0.125,) * 8, (0.1, 0.7, 0.2)):
+        assert too_strong(fine) is None
+    assert sum((0.7, 0.1, 0.1, 0.1)) == pytest.approx(1.0)
+    assert too_strong((0.7, 0.1, 0.1, 0.1)) is None
+
+
+@pytest.mark.parametrize(("one", "told"), [(0.2, "1.600"), (0.12501, "1.001"), (1.2, "9.600")])
+def test_too_strong_an_emotion_is_told_with_what_to_do(one: float, told: str) -> None:
+    warning = too_strong((one,) * 8)
+    assert warning is not None
+    assert f"sum to {told}: above 1 the voice's own emotion is subtracted" in warning
+    assert "lower them" in warning
 
 
 def test_random_rows_stay_in_their_groups(tmp_path) -> None:

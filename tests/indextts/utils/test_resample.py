@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from indextts.clip_bounds import MIN_SECONDS
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
 from indextts.utils.audio_file import read_audio
@@ -119,6 +120,15 @@ def test_unusable_clips_say_why(clip: ReferenceAudio, message: str) -> None:
         for signal in (speaker_signal, emotion_signal):
             with pytest.raises(AudioError, match=message):
                 signal(clip)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
+def test_a_clip_that_lacks_one_sample_does_not_seem_to_last_long_enough(rate: int) -> None:
+    enough = math.ceil(MIN_SECONDS * rate)
+    speaker_signal(noise(rate, enough / rate))
+    short = ReferenceAudio(noise(rate, 1).samples[: enough - 1], rate)
+    with pytest.raises(AudioError, match=r"lasts 0\.099 s; at least 0\.1 s are needed"):
+        speaker_signal(short)
 
 
 def test_sound_behind_the_first_15_seconds_is_not_heard() -> None:

@@ -41,7 +41,38 @@ def test_a_reading_is_no_template(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["- a\n- b\n", "just text", "a: [1]", "a: 5", "a: {en: 5}", "a: {en: x", "a: \x00"]
+    ("line", "text", "spoken"),
+    [
+        ("NO: {en: nitric oxide}", "a NO, false", "a nitric oxide, false"),
+        ("on: {en: O N}", "true on", "true O N"),
+        ("007: {en: double oh seven}", "007 and 7", "double oh seven and 7"),
+        ("1_000: {en: kilo}", "1_000, 1000", "kilo, 1000"),
+        ("1.50: {en: one fifty}", "1.50 and 1.5", "one fifty and 1.5"),
+        ("1:30: {en: half past one}", "1:30 or 90", "half past one or 90"),
+        ("2001-01-01: {en: the day}", "2001-01-01", "the day"),
+        ("null: {en: nil}", "null, None", "nil, None"),
+        ("~: {en: tilde}", "a ~", "a tilde"),
+        ("<<: {en: less}", "a <<", "a less"),
+        ("=: {en: equals}", "a =", "a equals"),
+        ("N: yes", "n", "yes"),
+        ("Y: {en: 010}", "y", "010"),
+        ("X: {en: , zh: 一}", "x", "X"),
+        ("X: {en: ''}", "a x.", "a ."),
+    ],
+)
+def test_terms_and_readings_are_taken_as_they_are_written(
+    tmp_path: Path, line: str, text: str, spoken: str
+) -> None:
+    assert load_glossary(write(tmp_path, line)).apply(text, "en") == spoken
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("- a\n- b\n", "just text", "a: [1]", "a:", "a: {en: [5]}", "a: {en: x", "a: \x00"),
+        *(": x", "? [a]\n: x", "a: !!int 5", "a: !!int x", "a: !!python/name:os.system"),
+        "[" * 5000,
+    ],
 )
 def test_wrong_files(tmp_path: Path, content: str) -> None:
     with pytest.raises(ModelFileError, match=r"(?s)glossary\.yaml.*term: reading"):
