@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from indextts.errors import AudioError, RequestError
+from indextts.errors import AudioError, RequestError, TextFault
 from indextts.quality import FastClass, Quality
 from indextts.request import (
     Control,
@@ -228,12 +228,14 @@ class SynthesisRun:
             raise RequestError(
                 f"the pauses of {len(segments)} segments come to {pauses:.0f} s; at most "
                 f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence, or "
-                "shorter pauses"
+                "shorter pauses",
+                TextFault.PAUSES_TOO_LONG,
             )
         if pauses + speech > limit:
             raise RequestError(
                 f"about {speech:.0f} s of speech and {pauses:.0f} s of pauses are more than the "
-                f"{limit:.0f} s that can be spoken in one request here; send the text in parts"
+                f"{limit:.0f} s that can be spoken in one request here; send the text in parts",
+                TextFault.SPEECH_TOO_LONG,
             )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:
