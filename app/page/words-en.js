@@ -54,6 +54,7 @@ export default {
   "clip.denied": "The microphone is not allowed. Allow it for this page in the browser, or upload a clip.",
   "clip.noMicrophone": "No microphone was found.",
   "clip.large": "This file is too large: at most {most} MB.",
+  "clip.tooLong": "This clip lasts {seconds} s; the server takes {most} s at most. Cut out 3 to 15 seconds.",
   "clip.empty": "This file is empty.",
   "clip.seconds": "{seconds} s",
   "clip.remove": "Remove {name}",

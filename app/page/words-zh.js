@@ -54,6 +54,7 @@ export default {
   "clip.denied": "麦克风未获许可。请在浏览器中允许此页面使用麦克风，或上传音频。",
   "clip.noMicrophone": "没有找到麦克风。",
   "clip.large": "文件太大：最多 {most} MB。",
+  "clip.tooLong": "这段音频长 {seconds} 秒，服务器最多接受 {most} 秒。请截取其中 3 到 15 秒。",
   "clip.empty": "文件是空的。",
   "clip.seconds": "{seconds} 秒",
   "clip.remove": "移除 {name}",
