@@ -12,8 +12,8 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.clips.decode import ClipLimits
 from app.clips.fetch.policy import FetchPolicy
+from app.clips.limits import ClipLimits
 from app.clips.loader import ClipLoader
 from app.metrics import Metrics
 from app.places import Places

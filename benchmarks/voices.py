@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app import create_app
-from app.clips.decode import ClipLimits, decode_audio
+from app.clips.decode import decode_audio
+from app.clips.limits import ClipLimits
 from app.settings import Settings
 from app.voices.store import VoiceStore
 from app.voices.voice import Sidecar

@@ -8,11 +8,34 @@ about the caller's own input only and are safe to show.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 
 class IndexTTSError(Exception):
     """Base of all errors of this package."""
+
+
+class TextFault(StrEnum):
+    """Why a text is refused, for programs that say it in words of their own."""
+
+    NOTHING_TO_SPEAK = "nothing_to_speak"
+    NOT_IN_WORDS = "not_in_words"
+    PAUSE_TOO_LONG = "pause_too_long"
+    PAUSES_TOO_LONG = "pauses_too_long"
+    SPEECH_TOO_LONG = "speech_too_long"
+
+
+class RefusedError(IndexTTSError, ValueError):
+    """What the caller asked for cannot be spoken.
+
+    Attributes:
+        fault: the same for programs, where it has a name.
+    """
+
+    def __init__(self, message: str, fault: TextFault | None = None) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 class ConfigError(IndexTTSError, ValueError):
@@ -29,7 +52,7 @@ class ModelFileError(IndexTTSError):
         super().__init__(f"{self.path}: {problem}" + (f" {hint}" if hint else ""))
 
 
-class TextError(IndexTTSError, ValueError):
+class TextError(RefusedError):
     """The text cannot be spoken: nothing speakable in it, or it is too long."""
 
 
@@ -43,7 +66,7 @@ class AudioError(IndexTTSError, ValueError):
     clip = ""
 
 
-class RequestError(IndexTTSError, ValueError):
+class RequestError(RefusedError):
     """A synthesis option is out of range or contradicts another one."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import soundfile
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from app.clips.av_decode import decode_with_av
 from app.clips.containers import FORMATS, SUPPORTED, av_container
 from app.clips.errors import AudioInputError, Code
+from app.clips.limits import ClipLimits, require_channels, too_long
 from indextts.clip_bounds import (
     DECODED_SECONDS,
     MAX_RATE,
@@ -23,21 +23,6 @@ from indextts.clip_bounds import (
 from indextts.request import ReferenceAudio
 
 _BLOCK_SAMPLES = 1 << 18
-
-
-@dataclass(frozen=True)
-class ClipLimits:
-    """What the settings allow beside :mod:`indextts.clip_bounds`.
-
-    Attributes:
-        max_bytes: of the file.
-        max_seconds: of a clip whose file knows its length.
-        max_channels: number of channels.
-    """
-
-    max_bytes: int
-    max_seconds: float
-    max_channels: int
 
 
 def decode_audio(data: bytes, limits: ClipLimits) -> ReferenceAudio:
@@ -63,7 +48,7 @@ def decode_audio(data: bytes, limits: ClipLimits) -> ReferenceAudio:
     if container is None:
         samples, rate = _decode_with_sndfile(data, limits)
     else:
-        samples, rate = decode_with_av(data, container, DECODED_SECONDS, limits.max_channels)
+        samples, rate = decode_with_av(data, container, DECODED_SECONDS, limits)
         _check_rate(rate)
     _check_samples(samples, rate)
     return ReferenceAudio(np.clip(samples, -1.0, 1.0), rate)
@@ -102,19 +87,12 @@ def _check_header(file: soundfile.SoundFile, limits: ClipLimits) -> None:
         raise AudioInputError(
             f"the audio format is not supported; supported are {SUPPORTED}", Code.BAD_FORMAT
         )
-    if not 1 <= file.channels <= limits.max_channels:
-        raise AudioInputError(
-            f"the audio has more than {limits.max_channels} channels", Code.TOO_MANY_CHANNELS
-        )
+    require_channels(int(file.channels), limits)
     _check_rate(int(file.samplerate))
     # FLAC that was written to a pipe does not know its length and says 2**63 - 1.
     unknown = file.frames == np.iinfo(np.int64).max
-    if not unknown and file.frames > limits.max_seconds * file.samplerate:
-        raise AudioInputError(
-            f"the audio is longer than {limits.max_seconds:g} seconds; of a clip the first "
-            f"{USED_SECONDS:g} are heard, and 3 to 10 serve best",
-            Code.TOO_LONG,
-        )
+    if not unknown and file.frames > limits.longest * file.samplerate:
+        raise too_long(limits)
 
 
 def _check_rate(rate: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.clips.decode import ClipLimits, decode_audio
+from app.clips.decode import decode_audio
 from app.clips.errors import ClipError
 from app.clips.fetch.download import fetch
 from app.clips.fetch.policy import FetchPolicy
+from app.clips.limits import ClipLimits
 from app.clips.source import UrlSource, VoiceSource, recognise
 from app.places import Places
 from app.runner.engine import ReferenceAudio

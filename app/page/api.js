@@ -5,13 +5,15 @@ import { key } from "./key.js";
 export class ServiceError extends Error {
   /**
    * @param {string} code the service's short name for it; "unreachable" and "broken" are ours
-   * @param {object} more detail (a sentence), fields ({name: [sentences]}), retryAfter (seconds), id
+   * @param {object} more detail (a sentence), fields ({name: [sentences]}), codes ({name: code}),
+   *   retryAfter (seconds), id
    */
   constructor(code, more = {}) {
     super(more.detail ?? code);
     this.code = code;
     this.detail = more.detail ?? "";
     this.fields = more.fields ?? {};
+    this.codes = more.codes ?? {};
     this.retryAfter = more.retryAfter ?? null;
     this.id = more.id ?? "";
   }
@@ -57,6 +59,7 @@ export function told(body, retryAfter = null) {
     detail,
     retryAfter,
     fields: body?.errors,
+    codes: body?.codes,
     id: body?.request_id,
   });
 }

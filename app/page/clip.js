@@ -6,15 +6,20 @@ import { listenButton, VoiceList } from "./voice-list.js";
 import { name, put, translate } from "./words.js";
 
 const GOOD_SECONDS = { least: 3, most: 15 };
+// As the service lets pass: coders lengthen a sound by a few frames.
+const PADDING_SECONDS = 0.5;
 
 export class ClipPicker {
   #root = copyOf("clip-template");
   #voices;
   #files = { upload: null, record: null };
+  #refused = { upload: null, record: null }; // why: words with their values
+  #measured = Promise.resolve();
   #modes;
   #touched = false;
   #error;
   #maxBytes;
+  #maxSeconds;
 
   /**
    * @param {HTMLElement} host gets the picker
@@ -25,6 +30,7 @@ export class ClipPicker {
   constructor(host, field, stored, facts) {
     this.#error = find(`#error-${field}`);
     this.#maxBytes = facts.max_clip_bytes;
+    this.#maxSeconds = facts.max_clip_seconds;
     host.insertBefore(this.#root, this.#error);
     this.#modes = findAll(".switch input", this.#root);
     for (const input of this.#modes) {
@@ -52,6 +58,16 @@ export class ClipPicker {
     const mode = this.#mode;
     if (mode !== "stored") return this.#files[mode] && { file: this.#files[mode] };
     return this.#voices.chosen === null ? null : { stored: this.#voices.chosen };
+  }
+
+  /** Why there is no chosen clip, if one was refused here: words with their values; else null. */
+  get refused() {
+    return this.#refused[this.#mode] ?? null;
+  }
+
+  /** Ends when it is known, as far as the browser can know it, how long the files are. */
+  get measured() {
+    return this.#measured;
   }
 
   get #mode() {
@@ -89,12 +105,22 @@ export class ClipPicker {
   #take(mode, file) {
     this.#error.hidden = true;
     if (file && file.size > this.#maxBytes) {
-      showAt(this.#error, "clip.large", { most: this.#maxBytes / 1e6 });
-      file = null;
+      this.#refuse(mode, "clip.large", { most: this.#maxBytes / 1e6 });
     } else if (file && file.size === 0) {
-      showAt(this.#error, "clip.empty");
-      file = null;
+      this.#refuse(mode, "clip.empty");
+    } else {
+      this.#refused[mode] = null;
+      this.#put(mode, file);
     }
+  }
+
+  #refuse(mode, ...words) {
+    this.#refused[mode] = words;
+    this.#put(mode, null);
+    if (mode === this.#mode) showAt(this.#error, ...words);
+  }
+
+  #put(mode, file) {
     this.#files[mode] = file;
     const place = find(`.file[data-of="${mode}"]`, this.#root);
     for (const link of place.querySelectorAll("a")) URL.revokeObjectURL(link.href);
@@ -120,11 +146,18 @@ export class ClipPicker {
     );
     if (mode === "record") row.append(saveLink(file));
     row.append(remove);
-    secondsOf(file).then((seconds) => {
+    const measured = secondsOf(file).then((seconds) => {
+      if (this.#files[mode] !== file) return; // another was chosen meanwhile
+      if (seconds > this.#maxSeconds + PADDING_SECONDS) {
+        const values = { seconds: Math.round(seconds), most: this.#maxSeconds };
+        this.#refuse(mode, "clip.tooLong", values);
+        return;
+      }
       put(length, "clip.seconds", { seconds: Math.round(seconds * 10) / 10 });
       if (seconds < GOOD_SECONDS.least) put(note, "clip.short");
       if (seconds > GOOD_SECONDS.most) put(note, "clip.long");
     }, unplayable);
+    this.#measured = Promise.all([this.#measured, measured]);
     return [row, note];
   }
 }

@@ -33,13 +33,20 @@ export class Emotion {
     }
   }
 
+  /** Ends when it is known how long the clip is. */
+  get measured() {
+    return this.#clip.measured;
+  }
+
   /** The emotion of an order; throws FormProblem. */
   read() {
     const kind = this.#kind;
     const strength = Number(find("#emo-alpha").value);
     if (kind === "clip") {
       const clip = this.#clip.chosen;
-      if (clip === null) throw new FormProblem({ emo_audio: ["emotion.clipMissing"] });
+      if (clip === null) {
+        throw new FormProblem({ emo_audio: this.#clip.refused ?? ["emotion.clipMissing"] });
+      }
       return { kind, clip, strength };
     }
     if (kind === "vector") {

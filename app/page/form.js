@@ -42,6 +42,11 @@ export class Form {
     this.#showExample();
   }
 
+  /** Ends when it is known how long the clips are. */
+  async measured() {
+    await Promise.all([this.#voice.measured, this.emotion.measured]);
+  }
+
   /** What the form says; throws FormProblem. @returns {import("./order.js").Order} */
   read() {
     const text = this.#text.value;
@@ -49,7 +54,7 @@ export class Form {
     if (!text.trim()) fields.text = ["text.missing"];
     if (length(text) > this.#most) fields.text = ["text.long", { most: this.#most }];
     const voice = this.#voice.chosen;
-    if (voice === null) fields.spk_audio = ["voice.missing"];
+    if (voice === null) fields.spk_audio = this.#voice.refused ?? ["voice.missing"];
     const seed = find("#seed").value.trim();
     if (seed && !(/^\d+$/.test(seed) && Number.isSafeInteger(Number(seed)))) {
       fields.seed = ["seed.bad"];

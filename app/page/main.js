@@ -49,6 +49,8 @@ function voicesFailed(error) {
 }
 
 async function submit() {
+  // A clip that is too long is refused here, also where somebody is quick.
+  await form.measured();
   if (running) return;
   clearProblems();
   hush();

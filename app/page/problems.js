@@ -36,6 +36,7 @@ export function clearProblems() {
 
 /** Show an error, and put the focus where it can be mended. */
 export function showProblem(error) {
+  const schema = ours("refused", error.codes?._schema);
   const { fields, rest } = error instanceof FormProblem ? error : sorted(error);
   const names = PLACES.filter((field) => field in fields);
   for (const field of names) {
@@ -43,6 +44,8 @@ export function showProblem(error) {
     if (INPUTS[field]) find(INPUTS[field]).setAttribute("aria-invalid", "true");
   }
   if (names.length > 0) find(INPUTS[names[0]] ?? GROUPS[names[0]]).focus();
+  // "Validation failed" adds nothing to the page's own words.
+  else if (schema) showAt(find("#error-general"), schema);
   else showAt(find("#error-general"), [inWords(error), ...rest].join(say("gap")));
 }
 
@@ -54,21 +57,30 @@ export function showAt(place, key, values) {
 
 /** What the service says, in the page's language. @param {import("./api.js").ServiceError} error */
 export function inWords({ code = "other", detail, message, id, retryAfter = null }) {
-  const key = `problem.${code}`;
-  const known = say(key) !== key;
-  const what = say(known ? key : "problem.other", { detail: bare(detail || message), id });
-  return retryAfter === null ? what : what + say("gap") + say("problem.retry", { seconds: retryAfter });
+  const what = say(ours("problem", code) ?? "told.server", { detail: bare(detail || message), id });
+  return retryAfter === null ? what : what + say("gap") + say("told.retry", { seconds: retryAfter });
 }
 
-/** What the service says of fields of the form, as words by field, and the rest as sentences. */
+/** The key of the page's own words for the code of an error or of a field; null where it has none. */
+function ours(kind, code) {
+  const key = `${kind}.${code}`;
+  return say(key) === key ? null : key;
+}
+
+/**
+ * What the service refuses of fields of the form, as words by field, and the rest as sentences: in
+ * words of the page where the service gives a code, else in the service's.
+ */
 function sorted(error) {
   const fields = {};
   const rest = [];
-  const clip = ["invalid_audio", "download_timeout"].includes(error.code);
   for (const [field, reasons] of Object.entries(error.fields ?? {})) {
     const reason = [reasons].flat(2).map(sentence).join(" ");
-    if (!PLACES.includes(field)) rest.push(reason);
-    else fields[field] = clip ? ["problem.clip", { reason: bare(reason) }] : [reason];
+    const theirs = error.code === "invalid_audio" ? ["told.clip", { reason: bare(reason) }] : [reason];
+    const key = ours("refused", error.codes[field]) ?? ours("problem", error.code);
+    const words = key ? [key, { id: error.id }] : theirs;
+    if (PLACES.includes(field)) fields[field] = words;
+    else rest.push(say(...words));
   }
   return { fields, rest };
 }

@@ -176,4 +176,9 @@ class ErrorResponse(Schema):
     errors = fields.Dict(
         keys=fields.Str(), metadata={"description": "Sentences for single fields."}
     )
+    codes = fields.Dict(
+        keys=fields.Str(),
+        values=fields.Str(),
+        metadata={"description": "Short names of the same for programs, where they have one."},
+    )
     request_id = fields.Str(required=True, metadata={"description": "To be found in the log."})

@@ -30,8 +30,8 @@ Text to speech in the voice of a clip (IndexTTS2). One request speaks one text; 
 from the voice itself, a second clip, eight numbers, or a description.
 
 Every error has the same form: `error` for programs, `detail` for people, `errors` for single
-fields, and `request_id`, under which the server's log says more. Under `/v1/` errors have OpenAI's
-form.
+fields with their `codes`, and `request_id`, under which the server's log says more. Under `/v1/`
+errors have OpenAI's form.
 """
 STREAM_DESCRIPTION = f"""\
 Each segment is sent as soon as it is spoken. The answer begins with the first sound; until then an

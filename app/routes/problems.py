@@ -117,15 +117,23 @@ def api_error(error: Exception, names: FieldNames = TTS_FIELDS) -> ApiError:
             return inference_failed("deadline_exceeded", {names.text: [DEADLINE_EXCEEDED]})
         # These speak of the caller's own input only.
         case TextError():
-            return validation_failed({names.text: [str(error)]}, "text")
+            return _refused(error, names.text, "text")
         case RequestError():
-            return validation_failed({"_schema": [str(error)]})
+            return _refused(error, "_schema")
         case EmotionTextUnavailableError():
-            return validation_failed({names.emo_text: [EMO_TEXT_UNAVAILABLE]}, "emo_text")
+            field, code = names.emo_text, "emo_text_unavailable"
+            return validation_failed({field: [EMO_TEXT_UNAVAILABLE]}, "emo_text", {field: code})
         case QualityUnavailableError():
-            return validation_failed({"quality": [QUALITY_UNAVAILABLE]}, "quality")
+            code = "quality_unavailable"
+            errors = {"quality": [QUALITY_UNAVAILABLE]}
+            return validation_failed(errors, "quality", {"quality": code})
     log.error("The synthesis failed", exc_info=error)
     return inference_failed()
+
+
+def _refused(error: TextError | RequestError, field: str, reason: str = "validation") -> ApiError:
+    codes = {} if error.fault is None else {field: str(error.fault)}
+    return validation_failed({field: [str(error)]}, reason, codes)
 
 
 def _clip_error(error: ClipError | AudioError, field: str) -> ApiError:

@@ -25,6 +25,7 @@ from indextts.errors import (
     QualityUnavailableError,
     RequestError,
     TextError,
+    TextFault,
 )
 from indextts.facts import ModelFacts
 from indextts.options import (
@@ -98,6 +99,7 @@ __all__ = [
     "StageSeconds",
     "SynthesisRequest",
     "TextError",
+    "TextFault",
     "WorkStats",
     "device_memory",
     "fast_class",

@@ -1,7 +1,7 @@
 """The two shapes of an error's body, and which of them an address has.
 
-``{"error": code, "detail": sentence, "errors"?: {field: [sentences]}, "request_id": id}`` is ours;
-under ``/v1/`` it is OpenAI's, whose clients read nothing else:
+``{"error": code, "detail": sentence, "errors"?: {field: [sentences]}, "codes"?: {field: code},
+"request_id": id}`` is ours; under ``/v1/`` it is OpenAI's, whose clients read nothing else:
 ``{"error": {"message", "type", "param", "code"}}``.
 
 Standard library only: ``nginx/render.py`` reads this without the service's packages.
@@ -43,6 +43,8 @@ def own_body(error: ApiError, request_id: str) -> dict[str, Any]:
     body: dict[str, Any] = {"error": error.code, "detail": error.detail}
     if error.errors:
         body["errors"] = _shown(error.errors)
+    if error.codes:
+        body["codes"] = error.codes
     body["request_id"] = request_id
     return body
 

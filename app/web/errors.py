@@ -32,6 +32,7 @@ class ApiError(Exception):
         code: short name for programs.
         detail: sentence for people.
         errors: sentences for single fields.
+        codes: short names of the same, where they have one.
         headers: further response headers.
         reason: label for the metric of refusals.
     """
@@ -43,6 +44,7 @@ class ApiError(Exception):
         detail: str,
         *,
         errors: FieldErrors | None = None,
+        codes: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         reason: str = "",
     ) -> None:
@@ -51,6 +53,7 @@ class ApiError(Exception):
         self.code = code
         self.detail = detail
         self.errors = errors
+        self.codes = dict(codes or {})
         self.headers = dict(headers or {})
         self.reason = reason or code
 
@@ -62,6 +65,7 @@ def invalid_audio(field: str, reason: str, code: str = "undecodable") -> ApiErro
         "invalid_audio",
         "Invalid audio input format",
         errors={field: [reason]},
+        codes={field: code},
         reason=f"audio_{code}",
     )
 
@@ -106,9 +110,13 @@ def unsupported_type(detail: str) -> ApiError:
     return ApiError(415, "unsupported_media_type", detail)
 
 
-def validation_failed(errors: FieldErrors, reason: str = "validation") -> ApiError:
+def validation_failed(
+    errors: FieldErrors, reason: str = "validation", codes: Mapping[str, str] | None = None
+) -> ApiError:
     """422: the fields do not fit the schema or the model."""
-    return ApiError(422, "validation_error", "Validation failed", errors=errors, reason=reason)
+    return ApiError(
+        422, "validation_error", "Validation failed", errors=errors, codes=codes, reason=reason
+    )
 
 
 def model_not_loaded(status: str, retry_after: int) -> ApiError:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from indextts.errors import AudioError, RequestError
+from indextts.errors import AudioError, RequestError, TextFault
 from indextts.quality import FastClass, Quality
 from indextts.request import (
     Control,
@@ -228,14 +228,16 @@ class SynthesisRun:
             raise RequestError(
                 f"the pauses of {len(segments)} segments come to {pauses:g} s; at most "
                 f"{MAX_PAUSE_SECONDS:.0f} s are allowed: take a smaller interval_silence, or "
-                "shorter pauses"
+                "shorter pauses",
+                TextFault.PAUSES_TOO_LONG,
             )
         if pauses + speech > limit:
             # Rounded apart, so that the numbers themselves tell which is more.
             raise RequestError(
                 f"about {math.ceil(speech)} s of speech and {pauses:g} s of pauses are more than "
                 f"the {math.floor(limit)} s that can be spoken in one request here; send the "
-                "text in parts"
+                "text in parts",
+                TextFault.SPEECH_TOO_LONG,
             )
 
     def _read_clips(self) -> tuple[Voice, Tensor]:

@@ -30,6 +30,7 @@ from indextts.errors import (
     QualityUnavailableError,
     RequestError,
     TextError,
+    TextFault,
 )
 from indextts.facts import ModelFacts
 from indextts.quality import Quality, check_quality
@@ -131,7 +132,7 @@ class StandInEngine:
         if command == "unready":
             raise QualityUnavailableError("quality 'fast' could not be made ready: /secret/path")
         if command == "silent":
-            raise TextError("There is nothing to speak in this text.")
+            raise TextError("There is nothing to speak in this text.", TextFault.NOTHING_TO_SPEAK)
         if command == "poison":
             raise RuntimeError("CUDA error: device-side assert triggered")
         if command == "oom" and self.device.startswith("cuda"):
@@ -246,7 +247,9 @@ class HummedSpeech:
             lines = text.split("\n")
             limit = self._request.max_audio_seconds
             if limit is not None and sum(map(_seconds_of, lines)) > limit:
-                raise RequestError("more than can be spoken in one request here")
+                raise RequestError(
+                    "more than can be spoken in one request here", TextFault.SPEECH_TOO_LONG
+                )
             quick = self.quality == "fast" and self._request.quick_streaming_tokens > 0
             for index, line in enumerate(lines):
                 tone = _tone(self._request, line, index, len(lines))

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from indextts.config import SegmentationConfig
-from indextts.errors import TextError
+from indextts.errors import TextError, TextFault
 from indextts.request import Normalization
 from indextts.stages.text.characters import CharacterFolder, simplified_table
 from indextts.stages.text.glossary import Glossary, load_glossary
@@ -200,7 +200,8 @@ class TextFrontEnd:
         if not segments:
             raise TextError(
                 "The text has nothing in it that can be spoken: the model reads Chinese "
-                "characters, Latin letters and digits."
+                "characters, Latin letters and digits.",
+                TextFault.NOTHING_TO_SPEAK,
             )
         behind = silence_at_edge(silences) or 0
         return FrontEndResult(tuple(segments), tuple(unknown), behind, marked.doubtful)

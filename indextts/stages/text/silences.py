@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from indextts.errors import TextError
+from indextts.errors import TextError, TextFault
 from indextts.stages.text.spans import Edit, Kind, Span, Tracked
 
 # Of one mark; several in a row add up.
@@ -93,7 +93,8 @@ def _asked_length(match: re.Match[str]) -> int | None:
     if value > MAX_SILENCE_MS:
         raise TextError(
             f"A pause may last {MAX_SILENCE_MS // 1000} s at most, not as long as {match[0]}; "
-            "several in a row add up."
+            "several in a row add up.",
+            TextFault.PAUSE_TOO_LONG,
         )
     return round(value)
 

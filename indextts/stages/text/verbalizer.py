@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from indextts.errors import ConfigError, TextError
+from indextts.errors import ConfigError, TextError, TextFault
 from indextts.stages.text.rules import read_chinese, read_english
 from indextts.utils.packages import require
 
@@ -69,7 +69,8 @@ class WordsOnly:
         if written:
             raise TextError(
                 f"nobody reads numbers and signs here (verbalizer none), but the text has "
-                f"{' '.join(written)}; write them out, or install wetext"
+                f"{' '.join(written)}; write them out, or install wetext",
+                TextFault.NOT_IN_WORDS,
             )
         return text
 

@@ -8,40 +8,13 @@ from dataclasses import replace
 import av
 import numpy as np
 import pytest
-import soundfile
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from app.clips.decode import ClipLimits, decode_audio
+from app.clips.decode import decode_audio
 from app.clips.errors import AudioInputError, Code
 from indextts.clip_bounds import DECODED_SECONDS
-
-LIMITS = ClipLimits(max_bytes=20 << 20, max_seconds=60.0, max_channels=8)
-RATE = 24000
-
-
-def tone(seconds: float = 1.0, rate: int = RATE, channels: int = 1) -> NDArray[np.float32]:
-    """A sine for each channel, [n, channels], peak 0.5."""
-    time = np.arange(int(seconds * rate)) / rate
-    return np.stack(
-        [0.5 * np.sin(2 * np.pi * 220 * (c + 1) * time) for c in range(channels)], axis=1
-    ).astype(np.float32)
-
-
-def encoded(samples: NDArray[np.float32], container: str, subtype: str, rate: int = RATE) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
-    return buffer.getvalue()
-
-
-def refused(data: bytes, limits: ClipLimits = LIMITS) -> AudioInputError:
-    with pytest.raises(AudioInputError) as caught:
-        decode_audio(data, limits)
-    return caught.value
+from tests.app.clips.sounds import LIMITS, RATE, encoded, recorded, refused, tone
 
 
 @pytest.mark.parametrize(
@@ -84,22 +57,6 @@ def test_mp3_with_a_tag_and_wav_that_was_written_to_a_pipe() -> None:
     wav = bytearray(encoded(tone(), "WAV", "PCM_16"))
     wav[4:8] = wav[40:44] = b"\xff\xff\xff\xff"
     assert decode_audio(bytes(wav), LIMITS).samples.shape == (RATE,)
-
-
-def recorded(container: str, codec: str, seconds: float = 1.0, rate: int = 16000) -> bytes:
-    """A file as a phone or a browser writes it."""
-    buffer = io.BytesIO()
-    samples = np.ascontiguousarray(tone(seconds, rate).T)
-    with av.open(buffer, "w", format=container) as file:
-        stream = file.add_stream(codec, rate=rate, layout="mono")
-        assert isinstance(stream, AudioStream)
-        frame = AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-        frame.sample_rate = rate
-        resampler = AudioResampler(stream.format, stream.layout, stream.rate, frame_size=960)
-        for part in [*resampler.resample(frame), *resampler.resample(None)]:
-            file.mux(stream.encode(part))
-        file.mux(stream.encode(None))
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -237,65 +194,6 @@ def test_header_only_and_short_clips() -> None:
     assert refused(data[:44]).code is Code.TOO_SHORT
     assert refused(encoded(tone(0.05), "WAV", "PCM_16")).code is Code.TOO_SHORT
     assert decode_audio(encoded(tone(0.1), "WAV", "PCM_16"), LIMITS).seconds == 0.1
-
-
-def flac_with_count(data: bytes, count: int) -> bytes:
-    """Replace the 36 bits of STREAMINFO that hold the number of samples."""
-    patched = bytearray(data)
-    patched[21] = patched[21] & 0xF0 | count >> 32
-    patched[22:26] = struct.pack(">I", count & 0xFFFFFFFF)
-    return bytes(patched)
-
-
-def test_flac_that_does_not_know_or_lies_about_its_length() -> None:
-    data = encoded(tone(2.0), "FLAC", "PCM_16")
-    assert decode_audio(flac_with_count(data, 0), LIMITS).seconds == 2.0
-    assert decode_audio(flac_with_count(data, RATE * 50), LIMITS).seconds == 2.0
-    assert refused(flac_with_count(data, 2**36 - 1)).code is Code.TOO_LONG
-
-
-@pytest.mark.parametrize(
-    ("container", "subtype"), [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("WAV", "PCM_U8")]
-)
-def test_a_clip_that_is_too_long(container: str, subtype: str) -> None:
-    data = encoded(tone(61.0, 8000), container, subtype, 8000)
-    error = refused(data)
-    assert error.code is Code.TOO_LONG
-    assert "the first 15 are heard" in error.reason
-
-
-@pytest.mark.parametrize(
-    ("container", "subtype"), [("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III"), ("WAV", "PCM_16")]
-)
-def test_no_more_is_decoded_than_is_heard(container: str, subtype: str) -> None:
-    data = encoded(tone(60.0, 8000), container, subtype, 8000)
-    assert decode_audio(data, LIMITS).seconds == DECODED_SECONDS
-    unknown = flac_with_count(data, 0) if container == "FLAC" else data
-    assert decode_audio(unknown, LIMITS).seconds == DECODED_SECONDS
-
-
-def test_the_length_of_an_mp3_is_not_guessed() -> None:
-    """Without a header that counts its frames, libsndfile guesses, and is far off."""
-    noise = np.random.default_rng(0).standard_normal(25 * 44100) * 0.2
-    noise[: 3 * 44100] *= 0.0005  # a quiet start: the first frames of a VBR file are small
-    buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        noise,
-        44100,
-        format="MP3",
-        subtype="MPEG_LAYER_III",
-        bitrate_mode="VARIABLE",
-        compression_level=0.2,
-    )
-    # The first frame counts the others; files from a pipe have none.
-    data = buffer.getvalue()
-    kilobits = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)[data[2] >> 4]
-    data = data[144 * kilobits * 1000 // 44100 + (data[2] >> 1 & 1) :]
-    guess = soundfile.info(io.BytesIO(data)).duration
-    assert abs(guess - 25) > 5
-    limits = replace(LIMITS, max_seconds=guess / 2)
-    assert decode_audio(data, limits).seconds == DECODED_SECONDS
 
 
 def wav_header(channels: int, rate: int, size: int = 1 << 20) -> bytes:

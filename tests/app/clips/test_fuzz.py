@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.clips.decode import ClipLimits, decode_audio
+from app.clips.decode import decode_audio
 from app.clips.errors import AudioInputError
+from app.clips.limits import ClipLimits
 from indextts.errors import AudioError
-from tests.app.clips.test_decode import recorded
+from tests.app.clips.sounds import recorded
 
 LIMITS = ClipLimits(max_bytes=1 << 20, max_seconds=60.0, max_channels=8)
 RATE = 16000

@@ -76,7 +76,7 @@ def test_a_voice_that_is_gone_is_told(server: Server, visit: Visitor) -> None:
     expect(error).to_have_text("This voice cannot be heard now.")
     with page.expect_response("**/v1/audio/voices"):  # the list is read again
         speak(page, "In a voice that is gone.")
-    expect(error).to_have_text("There is no voice {x}.")
+    expect(error).to_have_text("This voice is no longer there. The list has been read again.")
 
 
 def test_a_voice_of_the_pages_language_is_chosen_at_first(server: Server, visit: Visitor) -> None:
@@ -107,7 +107,7 @@ def test_a_clip_that_is_none_is_refused_beside_the_voice(server: Server, visit: 
     expect(page.locator("#voice .note")).to_contain_text("cannot play")
     speak(page, "With a bad clip.")
     error = page.locator("#error-spk_audio")
-    expect(error).to_contain_text("This clip cannot be used")
+    expect(error).to_contain_text("Convert the clip to WAV, FLAC or MP3.")
     expect(page.locator('[name="spk_audio-mode"]:checked')).to_be_focused()
     assert page.locator(".result").count() == 0
     upload(page, wave_bytes(), "voice.wav")
@@ -122,6 +122,34 @@ def test_a_clip_that_is_too_large_is_not_sent(server: Server, visit: Visitor) ->
     page = visit(server, script=script)
     upload(page, wave_bytes(2))
     expect(page.locator("#error-spk_audio")).to_contain_text("too large: at most 0.01 MB")
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en-US", "This clip lasts 70 s; the server takes 60 s at most. Cut out 3 to 15 seconds."),
+        ("zh-CN", "这段音频长 70 秒，服务器最多接受 60 秒。请截取其中 3 到 15 秒。"),
+    ],
+)
+@pytest.mark.parametrize("field", ["spk_audio", "emo_audio"])
+def test_a_clip_that_is_too_long_is_not_sent(
+    server: Server, visit: Visitor, locale: str, words: str, field: str
+) -> None:
+    page = visit(server, locale=locale)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    if field == "emo_audio":
+        choose(page, "emotion", "clip")
+    upload(page, wave_bytes(70), field=field)
+    page.locator("#speak").click()  # nobody waits until the clip is measured
+    error = page.locator(f"#error-{field}")
+    expect(error).to_have_text(words)
+    page.locator("#speak").click()
+    expect(error).to_have_text(words)
+    assert not [url for url in asked if url.endswith("/tts/stream")]
+    upload(page, wave_bytes(60), field=field)
+    expect(error).to_be_hidden()
+    sent(page)
 
 
 def test_the_microphone_records(server: Server, visit: Visitor) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 from playwright.sync_api import expect
 
+from app.clips.errors import Code
+from app.runner.engine import TextFault
 from tests.app.gunicorn_server import Server
 from tests.app.page.conftest import BROWSER_TEST, Visitor, finished, speak
 
@@ -73,7 +75,7 @@ def test_every_word_is_there_in_both_languages(server: Server, visit: Visitor) -
     assert set(used) - set(english) == {"It only hums."}
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "app/page").glob("*.js")]
     asked = "\n".join(text for text in sources if "export default {" not in text)
-    made = ("state.", "emotion.", "problem.")
+    made = ("state.", "emotion.", "problem.", "refused.")
     unused = [
         key
         for key in set(english) - set(used)
@@ -82,6 +84,19 @@ def test_every_word_is_there_in_both_languages(server: Server, visit: Visitor) -
     assert unused == []
     places = {key: sorted(set(_places(text))) for key, text in english.items()}
     assert {key: sorted(set(_places(chinese[key]))) for key in english} == places
+
+
+def test_every_refusal_that_the_page_can_meet_has_words(server: Server, visit: Visitor) -> None:
+    english: dict[str, str] = visit(server).evaluate(WORDS, "en")
+    assert [fault for fault in TextFault if f"refused.{fault}" not in english] == []
+    # The page sends files and stored voices, never an address or digits.
+    assert {code for code in Code if f"refused.{code}" not in english} == {
+        *(Code.UNRECOGNISED, Code.BAD_HEX, Code.BAD_DATA_URI, Code.BAD_URL, Code.BAD_SCHEME),
+        *(Code.CREDENTIALS, Code.BAD_PORT, Code.BLOCKED_ADDRESS, Code.UNRESOLVABLE),
+        *(Code.BAD_CERTIFICATE, Code.BAD_REDIRECT, Code.TOO_MANY_REDIRECTS, Code.SOURCE_REFUSED),
+        *(Code.PROTOCOL_ERROR, Code.ENCODED_BODY, Code.TRUNCATED, Code.TIMEOUT),
+        Code.UNREACHABLE,
+    }
 
 
 def _places(text: str) -> list[str]:

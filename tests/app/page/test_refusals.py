@@ -9,7 +9,16 @@ from playwright.sync_api import expect
 
 from tests.app.conftest import wave_bytes
 from tests.app.gunicorn_server import Server, running_server
-from tests.app.page.conftest import BROWSER_TEST, Visitor, finished, refuse, speak, violations
+from tests.app.page.conftest import (
+    BROWSER_TEST,
+    Visitor,
+    choose,
+    finished,
+    refuse,
+    speak,
+    upload,
+    violations,
+)
 
 pytestmark = BROWSER_TEST
 
@@ -60,6 +69,71 @@ def test_the_servers_own_validation_is_understood(server: Server, visit: Visitor
     page = visit(server, expected=("422",))
     speak(page, "[silent]")
     expect(page.locator("#error-text")).to_contain_text("nothing to speak")
+
+
+@pytest.mark.parametrize(
+    ("error", "field", "code", "words"),
+    [
+        ("validation_error", "text", "nothing_to_speak", "这段文本没有可以朗读的内容"),
+        ("validation_error", "text", "pause_too_long", "一次停顿最长 10 秒"),
+        ("validation_error", "quality", "quality_unavailable", "请选择另一种"),
+        ("invalid_audio", "spk_audio", "bad_format", "请转换为 WAV、FLAC 或 MP3"),
+        ("invalid_audio", "emo_audio", "silent", "前 15 秒没有声音"),
+        # These say all of it themselves.
+        ("unknown_voice", "spk_audio", None, "这个音色已不存在"),
+        ("download_timeout", "spk_audio", None, "未能及时取得音频"),
+        ("deadline_exceeded", "text", None, "请缩短文本"),
+    ],
+)
+def test_the_chinese_page_refuses_in_chinese(
+    server: Server, visit: Visitor, error: str, field: str, code: str | None, words: str
+) -> None:
+    page = visit(server, locale="zh-CN", expected=("422",))
+    body = {"error": error, "detail": "Not so", "errors": {field: ["Some English."]}}
+    refuse(page, 422, body if code is None else {**body, "codes": {field: code}})
+    choose(page, "emotion", "clip" if field == "emo_audio" else "none")
+    if field == "emo_audio":
+        choose(page, "emo_audio-mode", "stored")
+    speak(page, "这样不行。")
+    place = page.locator(f"#error-{field}")
+    expect(place).to_contain_text(words)
+    expect(place).not_to_contain_text("English")
+    page.get_by_role("button", name="English").click()
+    expect(place).not_to_contain_text(words)
+
+
+def test_a_text_that_is_too_much_is_told_in_words_of_the_page(
+    server: Server, visit: Visitor
+) -> None:
+    page = visit(server, locale="zh-CN", expected=("422",))
+    body = {"error": "validation_error", "detail": "Validation failed"}
+    about = {"errors": {"_schema": ["about 2000 s"]}, "codes": {"_schema": "speech_too_long"}}
+    refuse(page, 422, {**body, **about})
+    speak(page, "很长。")
+    expect(page.locator("#error-general")).to_have_text("文本超出一次能朗读的长度。请分几次朗读。")
+
+
+def test_what_has_no_code_is_told_as_the_server_says_it(server: Server, visit: Visitor) -> None:
+    page = visit(server, locale="zh-CN", expected=("400",))
+    refuse(page, 400, {"error": "invalid_audio", "errors": {"spk_audio": ["it is {x}"]}})
+    speak(page, "这样不行。")
+    expect(page.locator("#error-spk_audio")).to_have_text("这段音频无法使用：it is {x}。")
+
+
+def test_the_chinese_page_says_in_chinese_what_the_server_refuses(
+    server: Server, visit: Visitor
+) -> None:
+    """The same with the codes that the server itself gives."""
+    page = visit(server, locale="zh-CN", expected=("422", "400"))
+    speak(page, "[silent]")
+    expect(page.locator("#error-text")).to_have_text(
+        "这段文本没有可以朗读的内容。请输入中文、英文或数字。"
+    )
+    upload(page, b"These are no samples at all. " * 100, "notes.wav")
+    speak(page, "坏的音频。")
+    expect(page.locator("#error-spk_audio")).to_have_text(
+        "无法识别这个音频文件。请转换为 WAV、FLAC 或 MP3。"
+    )
 
 
 def test_a_bad_seed_is_not_sent(server: Server, visit: Visitor) -> None:

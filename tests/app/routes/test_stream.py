@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.clips.decode import ClipLimits, decode_audio
+from app.clips.decode import decode_audio
+from app.clips.limits import ClipLimits
 from app.routes.stream_writers import StreamBrokenError
 from app.services import services_of
 from tests.app.conftest import AppMaker, wait_until

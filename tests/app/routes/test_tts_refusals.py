@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.clips.errors import Code
 from tests.app.conftest import AppMaker, wave_bytes
 from tests.app.routes.calls import BOTH, speak
 
@@ -136,6 +137,7 @@ def test_bad_audio(client: FlaskClient, path: str, clip_hex: str, audio: str) ->
     assert answer.status_code == 400
     assert (body["error"], body["detail"]) == ("invalid_audio", "Invalid audio input format")
     assert body["errors"]["spk_audio"]
+    assert body["codes"]["spk_audio"] in set(Code)
     assert "10.0.0.1" not in answer.text
     answer = speak(client, clip_hex, path, emo_audio=audio)
     assert answer.status_code == 400
@@ -202,6 +204,26 @@ def test_a_form_that_is_not_utf8(client: FlaskClient, clip_hex: str) -> None:
     assert answer.get_json()["errors"] == {"text": ["The text is not UTF-8."]}
 
 
+@pytest.mark.parametrize(
+    ("fields", "codes"),
+    [
+        ({"text": "[silent]"}, {"text": "nothing_to_speak"}),
+        ({"emo_text": "Glad."}, {"emo_text": "emo_text_unavailable"}),
+        ({"emo_audio": wave_bytes(61.0).hex()}, {"emo_audio": "too_long"}),
+    ],
+)
+def test_fields_that_are_refused_have_codes(
+    client: FlaskClient, clip_hex: str, fields: dict[str, str], codes: dict[str, str]
+) -> None:
+    body = speak(client, clip_hex, **fields).get_json()
+    assert body["codes"] == codes
+    assert list(body["errors"]) == list(codes)
+
+
+def test_what_has_no_code_brings_none(client: FlaskClient, clip_hex: str) -> None:
+    assert "codes" not in speak(client, clip_hex, speed=7).get_json()
+
+
 def test_a_deadline_says_so(make_app: AppMaker, clip_hex: str) -> None:
     client = make_app(request_seconds=0.2).test_client()
     answer = speak(client, clip_hex, text="[slow 20]")
@@ -220,4 +242,5 @@ def test_what_cannot_be_done_in_time_is_said_beforehand(make_app: AppMaker, clip
     answer = speak(client, clip_hex, text=long)
     assert answer.status_code == 422
     assert "can be spoken in one request" in answer.get_json()["errors"]["_schema"][0]
+    assert answer.get_json()["codes"] == {"_schema": "speech_too_long"}
     assert speak(client, clip_hex).status_code == 200

@@ -14,7 +14,8 @@ import soundfile
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.clips.decode import ClipLimits, decode_audio
+from app.clips.decode import decode_audio
+from app.clips.limits import ClipLimits
 from app.routes.openai.events import DELTA_BYTES
 from tests.app.conftest import AppMaker
 from tests.app.routes.openai.calls import TWO, error_of, speak
