@@ -80,7 +80,8 @@ class OriginalCall(ABC):
             The path, or the sample rate and int16 samples [n, 1].
 
         Raises:
-            OutputError: `output_path` cannot be written; noticed before the work.
+            OutputError: `output_path` cannot be written; noticed before the work, unless the disk
+                is full at its end.
         """
         output = None if output_path is None else SoundFile(output_path)
         generation.pop("do_sample", None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from indextts.errors import OutputError
 from indextts.request import SegmentAudio, Sound
 from indextts.subtitles import SUBTITLE_FORMATS, SubtitleFormat, segment_cues, subtitles
-from indextts.utils.output_file import SoundFile, check_writable
+from indextts.utils.output_file import SoundFile, check_writable, write_output
 from indextts.utils.pcm import pcm16, wav_header
 
 STDOUT = "-"
@@ -104,7 +104,7 @@ class SubtitleOutput:
 
     def finish(self) -> None:
         text = subtitles(segment_cues(self._segments), self._format)
-        self._path.write_text(text, encoding="utf-8")
+        write_output(self._path, text.encode("utf-8"))
 
 
 def subtitle_format(path: Path) -> SubtitleFormat:
