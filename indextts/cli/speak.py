@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(output, SPEED)
     add_option(output, INTERVAL_SILENCE)
     add_option(output, MAX_TEXT_TOKENS)
-    add_option(output, QUICK_TOKENS)
+    add_option(output, QUICK_TOKENS, f"{QUICK_TOKENS.default}; {STREAM_QUICK_TOKENS} with -o -")
     output.add_argument(
         "--no-pauses",
         dest="pauses",
@@ -95,7 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             add_option(sampling, option)
     engine = parser.add_argument_group("engine")
     add_model_dir(engine)
-    engine.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
+    engine.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default %(default)s)"
+    )
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
     engine.add_argument(
         "--quality",
@@ -126,9 +128,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         IndexTTSError: anything that the caller can mend.
     """
-    text = args.text_option or args.text
+    text = args.text if args.text_option is None else args.text_option
     if text is None:
         sys.stderr.write("indextts: error: give a text (see --help)\n")
+        return 2
+    if None not in (args.text, args.text_option):
+        sys.stderr.write("indextts: error: give the text once, with --text or without it\n")
         return 2
     # What cannot be written is refused before the work.
     outputs = [open_output(args.output)]
