@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import operator
 import reprlib
+import sys
 from collections.abc import Iterable
-from numbers import Real
-
-import numpy as np
+from numbers import Integral, Real
 
 from indextts.errors import RequestError
 
@@ -22,7 +21,7 @@ def number(name: str, value: object, wanted: str = "a number") -> float:
     Raises:
         RequestError: it is no number.
     """
-    if not isinstance(value, bool) and isinstance(value, Real):
+    if not _is_bool(value) and isinstance(value, Real):
         try:
             return float(value)
         except OverflowError:
@@ -36,9 +35,9 @@ def whole(name: str, value: object, wanted: str = "a whole number") -> int:
     Raises:
         RequestError: it is no whole number.
     """
-    if isinstance(value, float | np.floating) and float(value).is_integer():
+    if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
         return int(value)
-    if not isinstance(value, bool | np.bool_):
+    if not _is_bool(value):
         try:
             return operator.index(value)  # type: ignore[arg-type]
         except TypeError:
@@ -67,7 +66,7 @@ def flag(name: str, value: object) -> bool:
     Raises:
         RequestError: it is something else, such as the text "false", which would count as true.
     """
-    if isinstance(value, bool | np.bool_):
+    if _is_bool(value):
         return bool(value)
     raise RequestError(f"{name} must be True or False, got {shown(value)}")
 
@@ -89,3 +88,9 @@ def shown(value: object) -> str:
         return reprlib.repr(value)
     except ValueError:  # an integer of thousands of digits has no decimal form
         return "a huge number"
+
+
+def _is_bool(value: object) -> bool:
+    """Python's or NumPy's, which the command line does without."""
+    numpy = sys.modules.get("numpy")
+    return isinstance(value, bool) or (numpy is not None and isinstance(value, numpy.bool_))

@@ -51,7 +51,7 @@ class IndexTTS2(OriginalCall):
         model_dir: folder with ``config.yaml`` and the weights, or the folder around it; "auto" is
             ``models/IndexTTS``, or the demonstration model ``models/demo`` while there is nothing
             in it: see :func:`indextts.model_files.find_model_dir`.
-        device: "auto" (CUDA where there is one), "cpu", "cuda:1", ...
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1", ...
         precision: of the GPT's block stack: "auto" (fp16 on CUDA, fp32 on the CPU), "fp32",
             "fp16", "bf16".  Everything else runs in float32.
         encoders_device: where clips are read, for which more than half of the weights are: "same"

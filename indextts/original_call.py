@@ -69,7 +69,9 @@ class OriginalCall(ABC):
             emo_text: see `use_emo_text`.
             use_random: draw the emotion examples of the vector.
             interval_silence: pause between segments in ms.
-            verbose: log the seconds of each stage.
+            verbose: log the seconds of each stage, at level INFO.  The reference prints them; here
+                they are seen where the program shows its log, e.g. after
+                ``logging.basicConfig(level=logging.INFO)``.
             max_text_tokens_per_segment: longest segment.
             seed: makes the result reproducible.
             speed: factor on the pace of the voice.
@@ -80,8 +82,9 @@ class OriginalCall(ABC):
             The path, or the sample rate and int16 samples [n, 1].
 
         Raises:
-            OutputError: `output_path` cannot be written; noticed before the work.
-            RequestError: an argument is of the wrong type or out of range; likewise.
+            OutputError: `output_path` cannot be written; noticed before the work, unless the disk
+                is full at its end.
+            RequestError: an argument is of the wrong type or out of range; before the work.
         """
         output = None if output_path is None else SoundFile(output_path)
         generation.pop("do_sample", None)

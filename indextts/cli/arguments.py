@@ -12,10 +12,17 @@ from indextts.model_files import AUTO, MODEL_DIRS
 from indextts.options import Option
 
 
-def add_option(group: argparse._ActionsContainer, option: Option[Any]) -> None:
+def add_option(
+    group: argparse._ActionsContainer, option: Option[Any], default: str | None = None
+) -> None:
     """Declare an option of a request, with its bounds, default and meaning.
 
     One of the decoder stays None where it is not given, so that the model's own default holds.
+
+    Args:
+        group: where it is shown.
+        option: its row of the table.
+        default: what the help calls the default, where it depends on other options.
     """
     unit = f" {option.unit}" if option.unit else ""
     group.add_argument(
@@ -23,7 +30,7 @@ def add_option(group: argparse._ActionsContainer, option: Option[Any]) -> None:
         type=_number(option),
         default=None if option.of_decoder else option.default,
         metavar="N" if option.whole else "X",
-        help=f"{option.meaning} {option.bounds}{unit} ({option.default:g})",
+        help=f"{option.meaning} {option.bounds}{unit} ({default or format(option.default, 'g')})",
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from indextts.cli.standard_streams import say
 from indextts.errors import ModelFileError
 from indextts.model_files import Part
 
@@ -56,10 +56,10 @@ def check_and_report(model_dir: Path, parts: Sequence[Part], *, full: bool = Fal
     from indextts.stages.device import cuda_problem
 
     findings = inspect_model(model_dir, parts, full=full)
-    sys.stdout.write(report(findings, model_dir))
+    say(report(findings, model_dir))
     problem = cuda_problem()
     if problem:
-        sys.stdout.write(f"{problem}\n")
+        say(f"{problem}\n")
     return 0 if all(finding.good for finding in findings) else 1
 
 

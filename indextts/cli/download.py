@@ -17,6 +17,7 @@ from tqdm import tqdm
 from indextts.cli.check import check_and_report
 from indextts.cli.checksums import add_checksum
 from indextts.cli.sources import INDEXTTS, SOURCES, Source, sources_of
+from indextts.cli.standard_streams import writing_output
 from indextts.model_files import Part, shared_models
 from indextts.utils.download import RemoteFile, fetch_file, part_size
 from indextts.utils.http_client import DownloadError, HttpClient, RetryPolicy
@@ -295,4 +296,6 @@ def _shown_on(*bars: tqdm[NoReturn]) -> Callable[[int], None]:
 
 def _say(line: str) -> None:
     """A line on standard output that does not tear the progress bars."""
-    tqdm.write(line, file=sys.stdout)
+    with writing_output():
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()

@@ -9,13 +9,20 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Protocol, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, cast
 
 import indextts
+from indextts.cli.standard_streams import drop_what_cannot_be_written, prepare_streams, say
 from indextts.errors import IndexTTSError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _DEBUG = "--debug"
 _INTERRUPTED = 130
+# As the shell counts a program that ended because nobody read on.
+_BROKEN_PIPE = 141
 
 _USAGE = """\
 indextts TEXT [--speaker FILE] [--output FILE] [OPTION ...]
@@ -59,9 +66,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; those of the process by default.
 
     Returns:
-        0 done, 1 failed, 130 interrupted.  Wrong usage ends in SystemExit(2), as in argparse.
+        0 done, 1 failed, 130 interrupted, 141 nobody reads the output.  Wrong usage ends in
+        SystemExit(2), as in argparse.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    prepare_streams()
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        if _DEBUG in arguments:
+            raise
+        _tell("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        return _BROKEN_PIPE
+    except (IndexTTSError, OSError) as error:
+        if _DEBUG in arguments:
+            raise
+        _tell(f"error: {' '.join(str(error).split())}")
+        return 1
+    finally:
+        drop_what_cannot_be_written()
+
+
+def _run(arguments: list[str]) -> int:
     first = next((argument for argument in arguments if argument != _DEBUG), None)
     name = first if first in ("download", "check", "read") else "speak"
     if name != "speak":
@@ -71,28 +99,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     if first is None:
         parser.print_help(sys.stderr)
         return 2
-    args = parser.parse_args(arguments)
-    try:
-        return action.run(args)
-    except KeyboardInterrupt:
-        if args.debug:
-            raise
-        sys.stderr.write("indextts: interrupted\n")
-        return _INTERRUPTED
-    except (IndexTTSError, OSError) as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f"indextts: error: {' '.join(str(error).split())}\n")
-        return 1
+    return action.run(parser.parse_args(arguments))
+
+
+def _tell(line: str) -> None:
+    # Where nobody reads standard error either, the exit code has to do.
+    with suppress(OSError):
+        sys.stderr.write(f"indextts: {line}\n")
 
 
 def _load(name: str) -> Action:
     return cast(Action, importlib.import_module(f"indextts.cli.{name}"))
 
 
+class _Parser(argparse.ArgumentParser):
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """As in argparse, which passes over what standard output does not take."""
+        if file is sys.stdout:
+            say(message)
+        else:
+            super()._print_message(message, file)
+
+
 def _parser(name: str, action: Action) -> argparse.ArgumentParser:
     speaks = name == "speak"
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="indextts" if speaks else f"indextts {name}",
         usage=_USAGE if speaks else None,
         description=_DESCRIPTION if speaks else action.__doc__,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indextts.cli.standard_streams import binary_output, writing_output
 from indextts.errors import OutputError
 from indextts.request import SegmentAudio, Sound
 from indextts.subtitles import SUBTITLE_FORMATS, SubtitleFormat, segment_cues, subtitles
-from indextts.utils.output_file import SoundFile, check_writable
+from indextts.utils.output_file import SoundFile, check_writable, write_output
 from indextts.utils.pcm import pcm16, wav_header
 
 STDOUT = "-"
@@ -59,26 +59,21 @@ class FileOutput:
 
 
 class PipeOutput:
-    """A WAV for a pipe: the header does not know the length, and what is there goes out at once.
-
-    Raises:
-        OutputError: the pipe is a terminal.
-    """
+    """A WAV for a pipe: the header does not know the length, and what is there goes out at once."""
 
     name = "standard output"
 
     def __init__(self, pipe: BinaryIO) -> None:
-        if pipe.isatty():
-            raise OutputError("standard output is a terminal; pipe it into a player or a file")
         self._pipe = pipe
         self._started = False
 
     def write(self, sound: Sound) -> None:
-        if not self._started:
-            self._pipe.write(wav_header(sound.sample_rate))
-            self._started = True
-        self._pipe.write(pcm16(sound.rest()).astype("<i2", copy=False).tobytes())
-        self._pipe.flush()
+        header = b"" if self._started else wav_header(sound.sample_rate)
+        self._started = True
+        samples = pcm16(sound.rest()).astype("<i2", copy=False).tobytes()
+        with writing_output():
+            self._pipe.write(header + samples)
+            self._pipe.flush()
 
     def finish(self) -> None:
         """Everything has been written."""
@@ -104,7 +99,7 @@ class SubtitleOutput:
 
     def finish(self) -> None:
         text = subtitles(segment_cues(self._segments), self._format)
-        self._path.write_text(text, encoding="utf-8")
+        write_output(self._path, text.encode("utf-8"))
 
 
 def subtitle_format(path: Path) -> SubtitleFormat:
@@ -116,5 +111,9 @@ def subtitle_format(path: Path) -> SubtitleFormat:
 
 
 def open_output(name: str) -> Output:
-    """The place that ``--output`` names; "-" is standard output."""
-    return PipeOutput(sys.stdout.buffer) if name == STDOUT else FileOutput(Path(name))
+    """The place that ``--output`` names; "-" is standard output.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    return PipeOutput(binary_output()) if name == STDOUT else FileOutput(Path(name))

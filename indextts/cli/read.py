@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from indextts.cli.arguments import add_model_dir, add_option
+from indextts.cli.standard_streams import given_text, say
 from indextts.config import load_model_config
 from indextts.errors import TextError
 from indextts.model_files import find_model_dir, resolve_text_files
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """Print the readings; 0 when there is something to speak, else 1.
 
     Raises:
-        IndexTTSError: the model directory cannot be used.
+        IndexTTSError: the model directory cannot be used, or the text is not UTF-8.
     """
-    text = sys.stdin.read() if args.text == "-" else args.text
+    text = given_text(args.text)
     model_dir = find_model_dir(args.model_dir)
     config = load_model_config(model_dir / "config.yaml")
     files = resolve_text_files(model_dir, config)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         except TextError as error:
             report, good = f"  {error}\n", False
         heading = f"{name}\n" if args.compare else ""
-        sys.stdout.write(heading + report)
+        say(heading + report)
     return 0 if good else 1
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from indextts.cli.arguments import add_model_dir, add_option
 from indextts.cli.outputs import STDOUT, Output, SubtitleOutput, open_output
 from indextts.cli.progress import ProgressBar
+from indextts.cli.standard_streams import given_text, require_unicode, say
 from indextts.errors import RequestError
 from indextts.model_files import HOME
 from indextts.options import (
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 # Clips that a checkout brings along.
 VOICES = HOME / "examples" / "voices"
 _HAN = re.compile("[\u3400-\u9fff]")
-# As the shell counts a program that ended because nobody read on.
-_BROKEN_PIPE = 141
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_option(output, SPEED)
     add_option(output, INTERVAL_SILENCE)
     add_option(output, MAX_TEXT_TOKENS)
-    add_option(output, QUICK_TOKENS)
+    add_option(output, QUICK_TOKENS, f"{QUICK_TOKENS.default}; {STREAM_QUICK_TOKENS} with -o -")
     output.add_argument(
         "--no-pauses",
         dest="pauses",
@@ -96,7 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             add_option(sampling, option)
     engine = parser.add_argument_group("engine")
     add_model_dir(engine)
-    engine.add_argument("--device", default="auto", help="auto, cpu, cuda:0, ...")
+    engine.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda or cuda:N (default %(default)s)"
+    )
     engine.add_argument("--precision", default="auto", choices=("auto", "fp32", "fp16", "bf16"))
     engine.add_argument(
         "--quality",
@@ -127,16 +128,19 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         IndexTTSError: anything that the caller can mend.
     """
-    text = args.text_option or args.text
+    text = args.text if args.text_option is None else args.text_option
     if text is None:
         sys.stderr.write("indextts: error: give a text (see --help)\n")
+        return 2
+    if None not in (args.text, args.text_option):
+        sys.stderr.write("indextts: error: give the text once, with --text or without it\n")
         return 2
     # What cannot be written is refused before the work.
     outputs = [open_output(args.output)]
     if args.subtitles is not None:
         outputs.append(SubtitleOutput(args.subtitles))
     tune_process(os.environ, stays=False)
-    request = _request(args, sys.stdin.read() if text == "-" else text)
+    request = _request(args, given_text(text))
     from indextts.infer_v2 import IndexTTS2
 
     engine = IndexTTS2(
@@ -157,21 +161,19 @@ def run(args: argparse.Namespace) -> int:
         ProgressBar(quiet=args.quiet) as bar,
         engine.stream(request, Control(progress=bar.update)) as stream,
     ):
-        try:
-            heard = _write(stream, outputs)
-        except BrokenPipeError:
-            # What is left in the buffer must not be written again at the exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return _BROKEN_PIPE
+        heard = _write(stream, outputs)
     seconds = time.perf_counter() - started
     for warning in stream.warnings:
         sys.stderr.write(f"indextts: warning: {warning}\n")
-    summary = sys.stderr if args.output == STDOUT else sys.stdout
     names = " and ".join(output.name for output in outputs)
-    summary.write(
+    summary = (
         f"{names}: {heard:.2f} s of audio in {seconds:.2f} s "
         f"(RTF {seconds / heard:.2f}), seed {stream.seed}\n"
     )
+    if args.output == STDOUT:
+        sys.stderr.write(summary)
+    else:
+        say(summary)
     return 0
 
 
@@ -201,7 +203,7 @@ def _request(args: argparse.Namespace, text: str) -> SynthesisRequest:
         emotion=None if args.emotion is None else read_audio(args.emotion),
         emo_alpha=args.emo_alpha,
         emo_vector=args.emo_vector,
-        emo_text=args.emo_text,
+        emo_text=None if args.emo_text is None else require_unicode(args.emo_text, "--emo-text"),
         seed=args.seed,
         speed=args.speed,
         pauses=args.pauses,

@@ -27,6 +27,7 @@ CACHE_SHARE = 0.3
 USUAL_BEAMS, USUAL_POSITIONS = 3, 1000
 
 ENCODERS = ("auto", "same", "cpu")
+_DEVICES = "use auto, cpu, cuda, or cuda:N for GPU N"
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -34,16 +35,18 @@ def choose_device(name: str) -> torch.device:
     """ "auto" is the first CUDA device, or the CPU where CUDA cannot be used.
 
     Raises:
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or it is neither the CPU nor a CUDA device.
     """
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"device: {name!r} is no device ({error})") from None
-    if device.type != "cuda":
+    except RuntimeError:
+        raise ConfigError(f"device: {name!r} is no device; {_DEVICES}") from None
+    if device.type == "cpu":
         return device
+    if device.type != "cuda":
+        raise ConfigError(f"device: {name!r} cannot be used; {_DEVICES}")
     if not torch.cuda.is_available():
         raise ConfigError(f"device: {name!r} cannot be used: {_reason()}")
     index, count = device.index or 0, torch.cuda.device_count()

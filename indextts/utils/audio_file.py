@@ -14,6 +14,7 @@ from indextts.clip_bounds import DECODED_SECONDS
 from indextts.errors import AudioError
 from indextts.request import ReferenceAudio
 from indextts.utils.encode import encode_wav
+from indextts.utils.output_file import check_writable, write_output
 from indextts.utils.packages import require
 from indextts.utils.resample import check_rate
 
@@ -68,12 +69,12 @@ def write_wav(path: Path | str, waveform: NDArray[np.float32], sample_rate: int)
 
     Raises:
         NonFiniteAudioError: the waveform holds NaN or infinity.
-        OSError: the path cannot be written.
+        OutputError: the path cannot be written; an existing file stays as it was.
     """
     content = encode_wav(waveform, sample_rate)
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
+    check_writable(target)
+    write_output(target, content)
 
 
 def _decode(file: BinaryIO | int, max_seconds: float) -> ReferenceAudio:

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from app.settings import Settings
+from app.settings.model import SPARE_THREADS
 from app.settings.source import fields
 from tests.deploy.tools import ROOT, output_of
 
@@ -37,6 +39,16 @@ def test_settings_exist() -> None:
     for path in ("docs/deployment.md", "nginx/template.conf", "deploy/systemd/indextts@.service"):
         text = (ROOT / path).read_text()
         assert set(re.findall(r"\bINDEXTTS_[A-Z_]+[A-Z]", text)) - {"INDEXTTS_PORT"} <= known
+
+
+def test_the_request_threads_are_those_of_the_code() -> None:
+    row = re.search(r"^\| Request threads \| (.*?) \|", TEXT, flags=re.M)
+    assert row is not None
+    settings = Settings()
+    parts = (1 + settings.queue_size, settings.download_places, settings.stream_places)
+    numbers = [settings.thread_count, *parts, SPARE_THREADS]
+    assert [int(number) for number in re.findall(r"\d+", row[1])] == numbers
+    assert f"`INDEXTTS_QUEUE_SIZE={settings.queue_size}`" in TEXT
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,29 @@ def test_errors_are_one_line(
     assert capsys.readouterr().err == line
     with pytest.raises(type(error)):
         main(["hello", "--debug"])
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(importlib, "import_module"), (Speak, "add_arguments")]
+)
+def test_an_interruption_before_the_work_is_one_line_too(
+    speak: Speak,
+    owner: object,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(owner, name, interrupted)
+    try:
+        code = main(["hello"])
+    except KeyboardInterrupt:
+        pytest.fail("it ends in a traceback")
+    assert code == 130
+    assert capsys.readouterr().err == "indextts: interrupted\n"
 
 
 def test_a_defect_is_not_hidden(speak: Speak) -> None:

@@ -65,7 +65,7 @@ def test_pauses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_standard_input(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("hello"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"hello")))
     assert run(folder, "-") == 0
     assert "hello" in capsys.readouterr().out
 

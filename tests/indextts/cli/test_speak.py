@@ -12,7 +12,7 @@ import soundfile as sf
 
 from indextts.cli import main, speak
 from indextts.errors import ConfigError
-from indextts.options import OPTIONS, Option
+from indextts.options import OPTIONS, STREAM_QUICK_TOKENS, Option
 from tests.indextts.tiny_model import SAMPLE_RATE, SENTENCES, voice
 
 
@@ -133,6 +133,8 @@ def test_a_reader_that_leaves_ends_the_work_quietly(tiny_model_dir: Path, speake
         (["--output", "out.docx"], "must end in one of .wav, .flac, .mp3, .ogg, .opus"),
         (["--output", "/dev/null/out.wav"], "/dev/null/out.wav cannot be written"),
         (["--subtitles", "out.txt"], ".srt or .vtt"),
+        (["--text", "check"], "give the text once"),
+        (["--text", ""], "give the text once"),
         (["--seed", "-1"], "whole number"),
         (["--top-k", "1.5"], "is not a whole number"),
         (["--temperature", "warm"], "is not a number"),
@@ -171,6 +173,13 @@ def test_numbers_come_from_the_table_of_options(option: Option[float]) -> None:
             parser.parse_args(["x", f"{name}={value}"])
     shown = " ".join(parser.format_help().split())
     assert f"{option.meaning} {option.bounds}" in shown
+
+
+def test_the_help_tells_both_defaults_of_the_first_segments() -> None:
+    parser = argparse.ArgumentParser()
+    speak.add_arguments(parser)
+    shown = " ".join(parser.format_help().split())
+    assert f"0 to 600 (0; {STREAM_QUICK_TOKENS} with -o -)" in shown
 
 
 @pytest.mark.parametrize(("text", "voice"), [("Hello.", "en_female"), ("你好。", "zh_female")])

@@ -45,6 +45,12 @@ def test_a_gpu_that_cannot_be_used_is_told_with_the_reason(device_files: Path) -
         choose_device("cuda:0")
 
 
+@pytest.mark.parametrize("name", ["meta", "mps", "xla", "gpu", "", "cuda:-1"])
+def test_other_devices_are_refused_with_those_that_can_be_used(name: str) -> None:
+    with pytest.raises(ConfigError, match="use auto, cpu, cuda, or cuda:N"):
+        choose_device(name)
+
+
 def test_a_gpu_that_works_is_no_problem(device_files: Path) -> None:
     with PretendCuda(devices=2):
         assert cuda_problem({}, device_files) == ""
