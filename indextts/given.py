@@ -36,7 +36,7 @@ def whole(name: str, value: object, wanted: str = "a whole number") -> int:
         RequestError: it is no whole number.
     """
     if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
-        return int(value)
+        return int(float(value))
     if not _is_bool(value):
         try:
             return operator.index(value)  # type: ignore[arg-type]
