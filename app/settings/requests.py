@@ -13,7 +13,11 @@ class RequestSettings:
 
     # Requests
     queue_size: int = setting(
-        32, "Requests", "Requests that may be inside beside the first one, running or waiting.", minimum=0, maximum=256
+        32,
+        "Requests",
+        "Requests that may be inside beside the first one, running or waiting.",
+        minimum=0,
+        maximum=256,
     )
     queue_seconds: float = setting(
         60.0,
