@@ -6,8 +6,6 @@ import { listenButton, VoiceList } from "./voice-list.js";
 import { name, put, translate } from "./words.js";
 
 const GOOD_SECONDS = { least: 3, most: 15 };
-// As the service lets pass: coders lengthen a sound by a few frames.
-const PADDING_SECONDS = 0.5;
 
 export class ClipPicker {
   #root = copyOf("clip-template");
@@ -20,17 +18,19 @@ export class ClipPicker {
   #error;
   #maxBytes;
   #maxSeconds;
+  #padding; // what coders may add to it
 
   /**
    * @param {HTMLElement} host gets the picker
    * @param {string} field of the service that the clip is for
    * @param {import("./stored.js").StoredVoices} stored
-   * @param {{max_clip_bytes: number, max_clip_seconds: number}} facts
+   * @param {{max_clip_bytes: number, max_clip_seconds: number, clip_padding_seconds: number}} facts
    */
   constructor(host, field, stored, facts) {
     this.#error = find(`#error-${field}`);
     this.#maxBytes = facts.max_clip_bytes;
     this.#maxSeconds = facts.max_clip_seconds;
+    this.#padding = facts.clip_padding_seconds;
     host.insertBefore(this.#root, this.#error);
     this.#modes = findAll(".switch input", this.#root);
     for (const input of this.#modes) {
@@ -148,7 +148,7 @@ export class ClipPicker {
     row.append(remove);
     const measured = secondsOf(file).then((seconds) => {
       if (this.#files[mode] !== file) return; // another was chosen meanwhile
-      if (seconds > this.#maxSeconds + PADDING_SECONDS) {
+      if (seconds > this.#maxSeconds + this.#padding) {
         const values = { seconds: Math.round(seconds), most: this.#maxSeconds };
         this.#refuse(mode, "clip.tooLong", values);
         return;

@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, redirect, request, send_file
 from werkzeug.wrappers import Response as BaseResponse
 
+from app.clips.limits import PADDING_SECONDS
 from app.runner.engine import EMOTIONS, SPEED
 
 FOLDER = Path(__file__).resolve().parents[1] / "page"
@@ -60,6 +61,7 @@ class PageFacts:
             "emotions": EMOTIONS,
             "formats": FORMATS,
             "speed": {"min": SPEED.minimum, "max": SPEED.maximum},
+            "clip_padding_seconds": PADDING_SECONDS,
         }
 
 

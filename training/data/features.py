@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from indextts.config import PreprocessConfig
+from indextts.request import ReferenceAudio
 from indextts.stages.text.tokenizer import Tokenizer
 from indextts.utils.audio_file import read_audio
 from indextts.utils.fbank import kaldi_fbank, speech_features
@@ -72,6 +73,12 @@ def make_features(work: Workspace, preprocess: PreprocessConfig) -> int:
             torch.save(content, buffer)
             write_atomically(work.cache(f"features-{number:03d}"), buffer.getvalue())
     return len(rows)
+
+
+def mel_of_sound(sound: ReferenceAudio, preprocess: PreprocessConfig) -> Tensor:
+    """The log mel that the acoustic model is to make of a sound: float32 [bands, frames]."""
+    wave = speaker_signal(sound, preprocess.sr)
+    return mel_spectrogram(wave, preprocess.spect_params, preprocess.sr)[0]
 
 
 def _features(work: Workspace, row: Utterance, preprocess: PreprocessConfig) -> dict[str, Any]:

@@ -19,8 +19,7 @@ from indextts.config import PreprocessConfig
 from indextts.infer_v2 import IndexTTS2
 from indextts.request import ReferenceAudio, SynthesisRequest
 from indextts.utils.audio_file import read_audio
-from indextts.utils.mel import mel_spectrogram
-from indextts.utils.resample import speaker_signal
+from training.data.features import mel_of_sound
 from training.data.teacher import RATE, Teacher
 from training.data.voices import MANNERS
 from training.steps.examples import CLIPS
@@ -79,8 +78,7 @@ def make_mels(teacher: Teacher, config: PreprocessConfig, path: Path = MELS) -> 
 
 def mel_of(sound: ReferenceAudio, config: PreprocessConfig) -> Mel:
     """Log mel of a sound, float32 [bands, frames], nothing below FLOOR."""
-    wave = speaker_signal(sound, config.sr)
-    mel: Mel = mel_spectrogram(wave, config.spect_params, config.sr)[0].numpy()
+    mel: Mel = mel_of_sound(sound, config).numpy()
     return np.maximum(mel, np.float32(FLOOR))
 
 

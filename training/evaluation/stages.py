@@ -23,9 +23,7 @@ from indextts.stages.reference import ReferenceEncoder, reference_cache
 from indextts.stages.text.phonemes import load_phoneme_reader
 from indextts.stages.text.tokenizer import Tokenizer
 from indextts.utils.audio_file import read_audio, write_wav
-from indextts.utils.mel import mel_spectrogram
-from indextts.utils.resample import speaker_signal
-from training.data.features import Item
+from training.data.features import Item, mel_of_sound
 from training.data.teacher import RATE
 from training.data.voices import MANNERS, SEEN
 from training.evaluation.floor import listed, make_teacher, reference_clip, voice_of
@@ -86,7 +84,6 @@ def spoken_item(
     Args:
         sound: float32 [n] at the teacher's rate.
     """
-    wave = speaker_signal(ReferenceAudio(sound, RATE), preprocess.sr)  # [1, n]
     empty = torch.empty(0)
     return Item(
         row,
@@ -95,7 +92,7 @@ def spoken_item(
         speech=torch.empty(int(row.seconds * CODE_RATE), 0),
         heard=0,
         style=empty,
-        mel=mel_spectrogram(wave, preprocess.spect_params, preprocess.sr)[0],
+        mel=mel_of_sound(ReferenceAudio(sound, RATE), preprocess),
         wave=empty,
     )
 

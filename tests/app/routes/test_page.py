@@ -93,6 +93,7 @@ def test_the_page_is_told_about_the_server(page: FlaskClient, make_app: AppMaker
         ],
         "formats": ["wav", "mp3", "opus", "flac", "ogg"],
         "speed": {"min": 0.5, "max": 2.0},
+        "clip_padding_seconds": 0.5,
     }  # fmt: skip
     other = make_app(start=False, api_keys=("k",), docs=False, max_body_bytes=2000).test_client()
     facts = facts_of(other)
